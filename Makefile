@@ -1,0 +1,44 @@
+# make run: install into .venv, measure the suite 'smoke', print its table.
+# make test: install into .venv, run the tests, then every linter and the type checker.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites/*) \
+	$(shell find sparsebench -name '*.py' -not -name '_build_info.py')
+
+.PHONY: run test lint format clean
+
+run: $(VENV)/installed
+	$(BIN)/sparsebench run smoke
+
+test: $(VENV)/installed-for-tests
+	$(BIN)/pytest
+	$(MAKE) --no-print-directory lint
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cython-lint pyx
+	$(BIN)/clang-format --dry-run --Werror pyx/*.h
+
+format: $(VENV)/installed-for-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i pyx/*.h
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# Not editable: what is tested is what a user installs, suites included.
+$(VENV)/installed: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet .
+	touch $@
+
+$(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
+	$(BIN)/pip install --quiet '.[test,lint]'
+	touch $@ $(VENV)/installed
+
+clean:
+	rm -rf build $(VENV) *.egg-info

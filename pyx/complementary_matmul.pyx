@@ -1,0 +1,23 @@
+# complementary: Y = W X, S lane groups of L rows overlaid: in each set every input belongs to one group.
+# Layout: lane groups in row order, about K/S inputs each, values [input, L]; equal lists, so equal work.
+# Parallel over column tiles and runs of lane groups.
+# Bound by the FMA units for L >= 4 (8 x 3 tile), by loads for L = 1, by W's bytes for N = 1.
+include "lane_groups.pxi"
+
+from sparsebench.formats import Complementary
+from sparsebench.formats.lane_groups import from_complementary
+from sparsebench.lane_plan import prepare_groups
+
+NAME = "complementary"
+OP = "matmul"
+SUMMARY = "S = 1/density kernels overlaid in one dense array, L rows a lane group"
+
+
+def supports(problem):
+    return None if problem.pattern.name == "complementary" else "needs pattern 'complementary'"
+
+
+def prepare(problem, weights, threads):
+    lanes = problem.pattern.lanes
+    matrix = Complementary.pack(weights.dense, weights.mask.owner, lanes, problem.overlay)
+    return prepare_groups(Plan, lambda kblock: from_complementary(matrix, kblock), lanes, problem, threads)

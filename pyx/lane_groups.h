@@ -1,0 +1,126 @@
+/* Lane groups: L rows of W that share one list of inputs, and the register tiles that multiply them.
+ *
+ * csr has L = 1, block its block's rows, complementary its lanes, dense 16 rows that list every input.
+ * tiles.h vectorises over columns of X, row_tiles.h over the rows of a group; the plan picks one by N. */
+#ifndef SPARSEBENCH_LANE_GROUPS_H
+#define SPARSEBENCH_LANE_GROUPS_H
+
+#include "simd.h"
+
+typedef struct {
+    ptrdiff_t groups;      /* lane groups */
+    ptrdiff_t kblocks;     /* blocks of K; the lists of block b come before those of block b + 1 */
+    int lanes;             /* L */
+    const int64_t *start;  /* [kblocks * groups + 1]: where each list begins */
+    const uint16_t *index; /* input relative to the start of its block of K */
+    const float *values;   /* [slots, L] */
+    const int32_t *row;    /* [groups]: first row of Y */
+    const int32_t *rows;   /* [groups]: rows of Y, <= L */
+} lane_groups;
+
+/* Groups [g0, g1) of block b for one tile of columns: y = W panel, or y += for b > 0.
+ * panel is [kblock, width]; y points at the tile's first column, of which `valid` <= width exist. */
+#define COLUMNS_PARAMETERS                                                                                             \
+    const lane_groups *G, ptrdiff_t b, ptrdiff_t g0, ptrdiff_t g1, const float *panel, float *y, ptrdiff_t ldy,        \
+        ptrdiff_t valid
+typedef void (*columns_fn)(COLUMNS_PARAMETERS);
+
+/* The same for all N columns at once, straight from X[k0:, N] in row-major order. */
+#define ROWS_PARAMETERS const lane_groups *G, ptrdiff_t b, ptrdiff_t g0, ptrdiff_t g1, const float *x, float *y
+typedef void (*rows_fn)(ROWS_PARAMETERS);
+
+/* Most columns that are vectorised over rows; sparsebench/tiling.py knows it by the same name. */
+#define MAX_ROW_COLUMNS 7
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+/* A tile at the edge of Y is computed in a full-size copy. */
+static void copy_rows(float *to, ptrdiff_t ld_to, const float *from, ptrdiff_t ld_from, ptrdiff_t rows, ptrdiff_t n)
+{
+    for (ptrdiff_t r = 0; r < rows; r++)
+        memcpy(to + r * ld_to, from + r * ld_from, (size_t)n * sizeof(float));
+}
+
+/* Copies `count` rows of X, `valid` floats each, into a contiguous [count, width] panel, zero beyond valid. */
+static void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
+{
+    if (valid == width) {
+        for (ptrdiff_t k = 0; k < count; k++)
+            for (ptrdiff_t i = 0; i < width; i += 4)
+                *(v4f *)(panel + k * width + i) = *(const v4f *)(x + k * ldx + i);
+        return;
+    }
+    copy_rows(panel, width, x, ldx, count, valid);
+    for (ptrdiff_t k = 0; k < count; k++)
+        memset(panel + k * width + valid, 0, (size_t)(width - valid) * sizeof(float));
+}
+
+#define TILE(name) JOIN(name##_, VN)
+#define VN 4
+#include "tiles.h"
+#if VLEN >= 8
+#define VN 8
+#include "tiles.h"
+#endif
+#if VLEN >= 16
+#define VN 16
+#include "tiles.h"
+#endif
+#undef TILE
+
+#define ROWS(name) JOIN(name##_lanes_, L)
+#define L 4
+#include "row_tiles.h"
+#define L 8
+#include "row_tiles.h"
+#define L 16
+#include "row_tiles.h"
+#undef ROWS
+
+/* N = 1 and every row a list of its own: scalar products in four chains. */
+static void single_column(ROWS_PARAMETERS)
+{
+    for (ptrdiff_t g = g0; g < g1; g++) {
+        const int64_t *start = G->start + b * G->groups + g;
+        const int64_t end = start[1];
+        float sum[4] = {0, 0, 0, 0};
+        int64_t j = start[0];
+        for (; j + 4 <= end; j += 4)
+            EACH (u, 0, 4)
+                sum[u] += G->values[j + u] * x[G->index[j + u]];
+        for (; j < end; j++)
+            sum[0] += G->values[j] * x[G->index[j]];
+        const float total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+        y[G->row[g]] = b ? y[G->row[g]] + total : total;
+    }
+}
+
+/* The tile for `lanes` rows x `vectors` vectors of `vlen` floats, or NULL where this level has none. */
+static columns_fn pick_columns(int lanes, int vectors, int vlen)
+{
+    switch (vlen) {
+    case 4: return pick_4(lanes, vectors);
+#if VLEN >= 8
+    case 8: return pick_8(lanes, vectors);
+#endif
+#if VLEN >= 16
+    case 16: return pick_16(lanes, vectors);
+#endif
+    default: return NULL;
+    }
+}
+
+/* The row-vectorised routine for n columns, or NULL where columns are the better axis. */
+static rows_fn pick_rows(int lanes, int n)
+{
+    switch (lanes) {
+    case 1: return n == 1 ? single_column : NULL;
+    case 4: return pick_lanes_4(n);
+    case 8: return pick_lanes_8(n);
+    case 16: return pick_lanes_16(n);
+    default: return NULL;
+    }
+}
+
+#endif

@@ -1,0 +1,178 @@
+# The plan shared by all kernels whose rows come in lane groups: panels of X are packed per thread into L2, the groups
+# of W are walked over each panel, the work is a grid of (column tiles) x (row chunks). See lane_groups.h for the tiles.
+
+from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdlib cimport free, malloc
+from cython.parallel cimport parallel, threadid
+
+import numpy as np
+
+from sparsebench.memory import aligned_empty
+
+cdef extern from "lane_groups.h" nogil:
+    int VLEN
+    ctypedef struct lane_groups:
+        ptrdiff_t groups
+        ptrdiff_t kblocks
+        int lanes
+        const int64_t *start
+        const uint16_t *index
+        const float *values
+        const int32_t *row
+        const int32_t *rows
+    ctypedef void (*columns_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *,
+                                ptrdiff_t, ptrdiff_t) noexcept nogil
+    ctypedef void (*rows_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *) noexcept nogil
+    columns_fn pick_columns(int lanes, int vectors, int vlen)
+    rows_fn pick_rows(int lanes, int n)
+    void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
+
+cdef struct Tile:
+    ptrdiff_t column
+    ptrdiff_t width
+    ptrdiff_t valid
+    columns_fn compute
+
+cdef struct Call:
+    lane_groups groups
+    const float *x
+    float *y
+    ptrdiff_t K
+    ptrdiff_t N
+    ptrdiff_t kblock
+    rows_fn rows
+    Tile *tiles
+    ptrdiff_t n_tiles
+    const int64_t *chunks
+    ptrdiff_t n_chunks
+    int threads
+    bint direct
+    float *scratch
+    ptrdiff_t scratch_stride
+
+# One thread's share of the grid. Items are ordered tile by tile, so that a panel is packed once for adjacent chunks.
+cdef void work(const Call *call, int thread) noexcept nogil:
+    cdef ptrdiff_t items = call.n_tiles * call.n_chunks
+    cdef ptrdiff_t first = items * thread // call.threads
+    cdef ptrdiff_t last = items * (thread + 1) // call.threads
+    cdef ptrdiff_t item, b, k0, count, packed = -1
+    cdef const Tile *tile
+    cdef const int64_t *chunk
+    cdef float *scratch = call.scratch + thread * call.scratch_stride
+    cdef const float *panel
+    for item in range(first, last):
+        chunk = call.chunks + item % call.n_chunks
+        for b in range(call.groups.kblocks):
+            k0 = b * call.kblock
+            if call.rows != NULL:
+                call.rows(&call.groups, b, chunk[0], chunk[1], call.x + k0 * call.N, call.y)
+                continue
+            tile = call.tiles + item // call.n_chunks
+            if call.direct:
+                panel = call.x + k0 * call.N
+            else:
+                panel = scratch
+                if call.groups.kblocks > 1 or packed != item // call.n_chunks:
+                    count = min(call.kblock, call.K - k0)
+                    pack_panel(call.x + k0 * call.N + tile.column, call.N, count, tile.valid, tile.width, scratch)
+                    packed = item // call.n_chunks
+            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, call.y + tile.column, call.N, tile.valid)
+
+
+cdef void entry_point(void *context) noexcept nogil:
+    cdef const Call *call = <const Call *>context
+    if call.threads == 1:
+        work(call, 0)
+        return
+    with parallel(num_threads=call.threads):
+        work(call, threadid())
+
+
+cdef class Plan:
+    """W in lane groups, tiled for N columns; computes Y[M, N] = W[M, K] X[K, N] in float32."""
+
+    cdef Call native
+    cdef object arrays
+    cdef object bound
+    cdef readonly str detail
+    cdef readonly Py_ssize_t packed_bytes
+    cdef readonly Py_ssize_t M
+
+    def __cinit__(self, groups, tiling):
+        cdef const int64_t[::1] start = groups.start
+        cdef const uint16_t[::1] index = groups.index
+        cdef const float[:, ::1] values = groups.values
+        cdef const int32_t[::1] row = groups.row
+        cdef const int32_t[::1] rows = groups.rows
+        cdef const int64_t[::1] chunks = tiling.chunks
+        cdef float[:, ::1] scratch
+        cdef int i
+
+        self.native.groups = lane_groups(
+            groups=row.shape[0], kblocks=groups.kblocks, lanes=groups.lanes, start=&start[0],
+            index=&index[0], values=&values[0, 0], row=&row[0], rows=&rows[0],
+        )
+        self.native.K = groups.shape[1]
+        self.native.N = tiling.N
+        self.native.kblock = groups.kblock
+        self.native.chunks = &chunks[0]
+        self.native.n_chunks = chunks.shape[0] - 1
+        self.native.threads = tiling.threads
+        self.native.direct = tiling.direct
+        self.native.n_tiles = max(1, len(tiling.widths))
+        if tiling.axis == "rows":
+            self.native.rows = pick_rows(groups.lanes, tiling.N)
+            if self.native.rows == NULL:
+                raise ValueError(f"no row tile for {groups.lanes} lanes and N = {tiling.N}")
+        else:
+            self.native.tiles = <Tile *>malloc(self.native.n_tiles * sizeof(Tile))
+            if self.native.tiles == NULL:
+                raise MemoryError("no memory for the plan's tiles")
+            column = 0
+            for i, vectors in enumerate(tiling.widths):
+                width = vectors * tiling.vlen
+                self.native.tiles[i] = Tile(
+                    column=column, width=width, valid=min(width, tiling.N - column),
+                    compute=pick_columns(groups.lanes, vectors, tiling.vlen),
+                )
+                if self.native.tiles[i].compute == NULL:
+                    raise ValueError(f"no tile for {groups.lanes} lanes, {vectors} vectors of {tiling.vlen}")
+                column += width
+        # One line more than the panel: adjacent threads never share a cache line.
+        scratch = aligned_empty((tiling.threads, tiling.panel_floats + 16))
+        self.native.scratch = &scratch[0, 0]
+        self.native.scratch_stride = scratch.shape[1]
+        self.arrays = (groups, tiling, scratch)
+        self.M = groups.shape[0]
+        self.packed_bytes = groups.nbytes
+        self.detail = tiling.describe(groups)
+
+    def __dealloc__(self):
+        free(self.native.tiles)
+
+    @property
+    def entry(self):
+        return <size_t><void *>entry_point
+
+    @property
+    def context(self):
+        return <size_t><void *>&self.native
+
+    def bind(self, const float[:, ::1] x, float[:, ::1] out):
+        if x.shape[0] != self.native.K or x.shape[1] != self.native.N:
+            raise ValueError(f"x is {x.shape[0]} x {x.shape[1]}; the plan is for {self.native.K} x {self.native.N}")
+        if out.shape[0] != self.M or out.shape[1] != self.native.N:
+            raise ValueError(f"out is {out.shape[0]} x {out.shape[1]}; the plan is for {self.M} x {self.native.N}")
+        self.native.x = &x[0, 0]
+        self.native.y = &out[0, 0]
+        self.bound = (x, out)
+
+    def call(self):
+        if self.native.x == NULL:
+            raise ValueError("bind(x, out) before call()")
+        with nogil:
+            entry_point(<void *>&self.native)
+
+    def run(self, x, out):
+        self.bind(x, out)
+        self.call()

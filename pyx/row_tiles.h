@@ -1,0 +1,93 @@
+/* Tiles vectorised over the L rows of a lane group, for few columns: included by lane_groups.h once for every L.
+ *
+ * Per input L / VN loads of weights and N * L / VN FMAs, each with a broadcast of one x[k, n]; no gather anywhere.
+ * At N = 1 bound by W's bytes, beyond by the FMA units. N is a constant wherever `group` is inlined. */
+
+#define VN (L < VLEN ? L : VLEN)
+#if L == 4 || VLEN == 4
+#define V v4f
+#elif L == 8 || VLEN == 8
+#define V v8f
+#else
+#define V v16f
+#endif
+
+ALWAYS_INLINE void ROWS(group)(int N, const lane_groups *G, ptrdiff_t b, ptrdiff_t g, const float *restrict x,
+                               float *restrict y)
+{
+    enum { VECTORS = L / VN };
+    /* Several inputs at a time where columns are too few to hide an FMA's latency. */
+    const int U = N == 1 ? 4 : N <= 3 ? 2 : 1;
+    const int64_t *start = G->start + b * G->groups + g;
+    const ptrdiff_t count = start[1] - start[0];
+    const uint16_t *restrict index = G->index + start[0];
+    const float *restrict w = G->values + start[0] * L;
+    V acc[4][MAX_ROW_COLUMNS][VECTORS];
+    EACH (u, 0, U)
+        EACH (n, 0, N)
+            EACH (i, 0, VECTORS)
+                acc[u][n][i] = (V){0};
+    ptrdiff_t j = 0;
+    for (; j + U <= count; j += U)
+        EACH (u, 0, U) {
+            const float *xk = x + (size_t)index[j + u] * (size_t)N;
+            EACH (i, 0, VECTORS) {
+                const V weights = *(const V *)(w + (j + u) * L + i * VN);
+                EACH (n, 0, N)
+                    acc[u][n][i] += weights * xk[n];
+            }
+        }
+    for (; j < count; j++) {
+        const float *xk = x + (size_t)index[j] * (size_t)N;
+        EACH (i, 0, VECTORS) {
+            const V weights = *(const V *)(w + j * L + i * VN);
+            EACH (n, 0, N)
+                acc[0][n][i] += weights * xk[n];
+        }
+    }
+    float sums[MAX_ROW_COLUMNS * L] __attribute__((aligned(64)));
+    EACH (n, 0, N)
+        EACH (i, 0, VECTORS) {
+            V total = acc[0][n][i];
+            EACH (u, 1, U)
+                total += acc[u][n][i];
+            *(V *)(sums + n * L + i * VN) = total;
+        }
+    float *out = y + (ptrdiff_t)G->row[g] * N;
+    const int rows = G->rows[g];
+    if (b)
+        for (int r = 0; r < rows; r++)
+            for (int n = 0; n < N; n++)
+                out[r * N + n] += sums[n * L + r];
+    else
+        for (int r = 0; r < rows; r++)
+            for (int n = 0; n < N; n++)
+                out[r * N + n] = sums[n * L + r];
+}
+
+#define COLUMNS(N)                                                                                                     \
+    static void ROWS(columns_##N)(ROWS_PARAMETERS)                                                                     \
+    {                                                                                                                  \
+        for (ptrdiff_t g = g0; g < g1; g++)                                                                            \
+            ROWS(group)(N, G, b, g, x, y);                                                                             \
+    }
+
+COLUMNS(1)
+COLUMNS(2)
+COLUMNS(3)
+COLUMNS(4)
+COLUMNS(5)
+COLUMNS(6)
+COLUMNS(7)
+
+static rows_fn ROWS(pick)(int n)
+{
+    static const rows_fn table[MAX_ROW_COLUMNS] = {ROWS(columns_1), ROWS(columns_2), ROWS(columns_3), ROWS(columns_4),
+                                                   ROWS(columns_5), ROWS(columns_6), ROWS(columns_7)};
+    return n >= 1 && n <= MAX_ROW_COLUMNS ? table[n - 1] : NULL;
+}
+
+#undef COLUMNS
+#undef V
+#undef VN
+#undef L

@@ -1,0 +1,5 @@
+"""``python -m sparsebench``."""
+
+from sparsebench.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Compiled modules: ``<kernel>__<level>`` and the infrastructure, all built from ``pyx/``."""

@@ -1,0 +1,46 @@
+"""SciPy: sparse x dense products with CSR and BSR arrays. Single-threaded; the result is a new array each call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import scipy
+from scipy import sparse
+
+from sparsebench.formats import BlockSparse
+from sparsebench.kernel import Kernel, Plan, PythonPlan
+
+if TYPE_CHECKING:
+    from sparsebench.operands import Weights
+    from sparsebench.problem import Problem
+
+
+def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
+    matrix = weights.csr
+    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+    return PythonPlan(lambda x, out: matrix @ x, nbytes, "csr_array @ x, 1 thread")
+
+
+def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
+    block = BlockSparse.pack(weights.dense, weights.mask.allowed, (problem.pattern.rows, problem.pattern.cols))  # type: ignore[attr-defined]
+    matrix = sparse.bsr_array((block.values, block.indices, block.indptr), shape=block.shape)
+    detail = f"bsr_array @ x, {block.block[0]}x{block.block[1]} blocks, 1 thread"
+    return PythonPlan(lambda x, out: matrix @ x, block.nbytes, detail)
+
+
+def _supports_bsr(problem: Problem) -> str | None:
+    if problem.pattern.name != "block":
+        return "needs pattern 'block'"
+    if problem.M % problem.pattern.rows or problem.K % problem.pattern.cols:  # type: ignore[attr-defined]
+        return f"{problem.pattern} does not divide {problem.M} x {problem.K}"
+    return None
+
+
+def _kernel(name: str, summary: str, supports: Any, prepare: Any) -> Kernel:
+    return Kernel(name, "matmul", "scipy", summary, supports, prepare, timed_in="python", version=scipy.__version__)
+
+
+KERNELS = [
+    _kernel("scipy-csr", "csr_array @ x, one thread", lambda problem: None, _prepare_csr),
+    _kernel("scipy-bsr", "bsr_array @ x, one thread", _supports_bsr, _prepare_bsr),
+]

@@ -1,0 +1,251 @@
+"""What a run will measure, decided before anything is measured; and the run itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sparsebench
+from sparsebench import isa, suite
+from sparsebench.bench import machine
+from sparsebench.bench.pool import Listener, Settings, run_groups
+from sparsebench.bench.sampler import Effort
+from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_WRONG, InputError
+from sparsebench.kernel import Kernel
+from sparsebench.memory import require_memory
+from sparsebench.operands import estimate_bytes
+from sparsebench.problem import Problem
+from sparsebench.registry import kernels
+from sparsebench.results import CaseResult
+from sparsebench.run_folder import RunFolder
+from sparsebench.suite import Group
+
+FALLBACK_BASELINE = "numpy-dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for; the defaults are those of ``sparsebench run``.
+
+    Attributes
+    ----------
+    suites
+        Names of shipped suites or paths of suite files.
+    problems
+        Problem strings, run with the default baseline.
+    threads
+        Replaces the suites' thread counts.
+    budget
+        Seconds of measuring for the whole run, shared evenly among its groups.
+    """
+
+    suites: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    threads: tuple[int | str, ...] | None = None
+    kernels: tuple[str, ...] | None = None
+    where: str | None = None
+    level: str | None = None
+    seed: int | None = None
+    budget: float | None = None
+    data: Path | None = None
+    time_limit: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Groups in the order in which they will run, and all that is recorded beside their results."""
+
+    name: str
+    groups: tuple[Group, ...]
+    settings: Settings
+    kernels: dict[str, Kernel]
+    suite_texts: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cases(self) -> int:
+        """Number of cases: groups times their kernels."""
+        return sum(len(group.kernels) for group in self.groups)
+
+
+def make_plan(request: Request) -> RunPlan:
+    """Expand suites and problem strings into groups, and refuse what cannot run before anything does.
+
+    Raises
+    ------
+    InputError
+        For anything wrong in the request, a suite, or a problem; also for sizes that do not fit in memory.
+    UnavailableError
+        If the instruction-set level cannot run here.
+    """
+    level = isa.require(request.level) if request.level else isa.active()
+    known = kernels("matmul", level)
+    cpus = tuple(machine.usable_cpus())
+    common: dict[str, Any] = {
+        "kernel_names": list(known),
+        "cores": len(cpus),
+        "level": level,
+        "threads": list(request.threads) if request.threads else None,
+        "kernels": list(request.kernels) if request.kernels else None,
+    }
+    groups: list[Group] = []
+    texts: dict[str, str] = {}
+    for name in request.suites:
+        loaded = suite.load(name)
+        texts[loaded.name] = loaded.text
+        groups += suite.expand(loaded, **common, where=request.where, data=request.data, seed=request.seed)
+    for text in request.problems:
+        problem = Problem.parse(text)
+        if request.seed is not None:
+            problem = replace(problem, seed=request.seed)
+        groups += suite.single(problem, **common)
+    if not groups:
+        raise InputError("nothing to run: name a suite ('sparsebench list suites' shows them) or give --problem")
+    warnings = _fit(groups, known)
+    effort = Effort() if request.budget is None else _effort(request.budget / len(groups))
+    settings = Settings(request.data, cpus, effort, request.time_limit)
+    name = "+".join([*texts, *(["problem"] if request.problems else [])])
+    return RunPlan(name, tuple(_with_baselines(groups, known)), settings, known, texts, tuple(warnings))
+
+
+def _effort(seconds: float) -> Effort:
+    if seconds <= 0:
+        raise InputError("--budget must be more than 0 seconds")
+    return replace(Effort(), seconds=seconds, min_rounds=min(Effort().min_rounds, 5))
+
+
+def _fit(groups: Sequence[Group], known: dict[str, Kernel]) -> list[str]:
+    for problem in {group.problem for group in groups}:
+        require_memory(estimate_bytes(problem), f"problem {problem}")
+    lacking = sorted({group.baseline for group in groups if known[group.baseline].missing})
+    return [
+        f"baseline {name} is unavailable, so speed-ups are over {FALLBACK_BASELINE} instead ({known[name].missing})"
+        for name in lacking
+    ]
+
+
+def _with_baselines(groups: Sequence[Group], known: dict[str, Kernel]) -> Iterator[Group]:
+    """Every group needs its baseline measured beside the others, asked for or not."""
+    for group in groups:
+        baseline = FALLBACK_BASELINE if known[group.baseline].missing else group.baseline
+        names = group.kernels if baseline in group.kernels else (baseline, *group.kernels)
+        yield replace(group, baseline=baseline, kernels=names)
+
+
+def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
+    """All that ``run.json`` says at the start of a run."""
+    key = machine.machine_key()
+    conditions = machine.conditions()
+    return {
+        "name": plan.name,
+        "sparsebench": sparsebench.__version__,
+        "git_commit": _git_commit(),
+        "argv": list(argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "suites": plan.suite_texts,
+        "machine": key,
+        "conditions": {"before": conditions},
+        "warnings": [
+            *plan.warnings,
+            *(f"{warning.what}: {warning.advice}" for warning in machine.warnings(key, conditions)),
+        ],
+        "kernels": {
+            kernel.name: {"provider": kernel.provider, "version": kernel.version, "missing": kernel.missing}
+            for kernel in plan.kernels.values()
+        },
+        "settings": {
+            "data": str(plan.settings.data) if plan.settings.data else None,
+            "effort": asdict(plan.settings.effort),
+            "time_limit": plan.settings.time_limit,
+        },
+        "groups": [_group_record(group) for group in plan.groups],
+    }
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout that this package runs from; None outside of one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _group_record(group: Group) -> dict[str, Any]:
+    return {
+        "suite": group.suite,
+        "problem": str(group.problem),
+        "kernels": list(group.kernels),
+        "threads": group.threads,
+        "level": group.level,
+        "baseline": group.baseline,
+    }
+
+
+def remaining_plan(folder: RunFolder) -> RunPlan:
+    """Plan of what an interrupted run has not finished, from its own ``run.json``.
+
+    A group of which only some kernels were recorded is measured again as a whole: rounds cannot be joined.
+    """
+    record = folder.run
+    finished = folder.finished()
+    groups = []
+    for entry in record["groups"]:
+        group = Group(
+            suite=entry["suite"],
+            problem=Problem.parse(entry["problem"]),
+            kernels=tuple(entry["kernels"]),
+            threads=entry["threads"],
+            level=entry["level"],
+            baseline=entry["baseline"],
+        )
+        keys = {(group.suite, str(group.problem), name, group.threads) for name in group.kernels}
+        if not keys <= {(key[0], key[1], key[2], key[3]) for key in finished}:
+            groups.append(group)
+    level = groups[0].level if groups else isa.active()
+    settings = Settings(
+        data=Path(record["settings"]["data"]) if record["settings"]["data"] else None,
+        cpus=tuple(machine.usable_cpus()),
+        effort=Effort(**record["settings"]["effort"]),
+        time_limit=record["settings"]["time_limit"],
+    )
+    return RunPlan(record["name"], tuple(groups), settings, kernels("matmul", level), record["suites"])
+
+
+def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[list[CaseResult]]:
+    """Run the plan; each group's results are in the folder before they are yielded."""
+    for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
+        folder.append(results)
+        yield results
+    folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
+
+
+def exit_code(results: Sequence[CaseResult]) -> int:
+    """Exit code of a run: 3 for a wrong answer, 4 for a case that failed or where nothing was measured, else 0."""
+    statuses = Counter(result.status for result in results)
+    if statuses["wrong"]:
+        return EXIT_WRONG
+    if statuses["failed"] or statuses["timeout"] or not (statuses["ok"] or statuses["mistrusted"]):
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+def default_folder(name: str) -> Path:
+    """``reports/<name>-<local time>``, below the current folder."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("reports") / f"{name}-{stamp}"
+
+
+def command_line(argv: Sequence[str]) -> list[str]:
+    """The command as a user would type it."""
+    return ["sparsebench", *argv[1:]] if argv else [sys.executable]

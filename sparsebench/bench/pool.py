@@ -1,0 +1,264 @@
+"""Runs groups of cases in worker processes, and turns a worker that dies or hangs into results."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from time import monotonic
+from typing import IO, Any, Protocol
+
+from sparsebench.bench.sampler import Effort
+from sparsebench.bench.worker import PAGE_BYTES, read_page
+from sparsebench.errors import InputError
+from sparsebench.kernel import Kernel
+from sparsebench.problem import columns
+from sparsebench.results import CaseResult, Status
+from sparsebench.suite import Group
+
+# Set by this workplace or a user's shell for other reasons; they make OpenBLAS, and so NumPy and SciPy, slow.
+_DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class Listener(Protocol):
+    """Is told how a run goes; called only while nothing is being timed."""
+
+    def group_started(self, group: Group) -> None:
+        """The operands of a group are being made."""
+
+    def measuring(self, group: Group, kernels: Sequence[str]) -> None:
+        """All kernels are verified; rounds begin when this returns."""
+
+    def worker_finished(self, threads: int, level: str, libraries: dict[str, Any]) -> None:
+        """A worker has done its groups; `libraries` says what was really loaded in it."""
+
+
+class WorkerError(RuntimeError):
+    """A worker process cannot start; the message ends with what it printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run.
+
+    Attributes
+    ----------
+    data
+        Folder for ``data:`` addresses.
+    cpus
+        CPUs to run on, one per core; a worker with T threads is held to the first T.
+    time_limit
+        Seconds that one step (packing, checking or sampling one kernel) may take before the worker is killed.
+    """
+
+    data: Path | None = None
+    cpus: tuple[int, ...] = ()
+    effort: Effort = field(default_factory=Effort)
+    time_limit: float = 120.0
+
+
+def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a worker, set before it imports anything: thread counts, level, nothing that cripples a rival."""
+    environment = {name: value for name, value in environ.items() if name not in _DROPPED}
+    environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    environment |= {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE", "SPARSEBENCH_ISA": level}
+    # The worker imports this sparsebench, whether installed or run from a checkout.
+    root = str(Path(__file__).parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    return environment
+
+
+def empty_result(group: Group, kernel: Kernel, status: Status, error: str) -> CaseResult:
+    """Record of a case that was not measured."""
+    return CaseResult(
+        suite=group.suite,
+        problem=str(group.problem),
+        nnz=None,
+        kernel=kernel.name,
+        provider=kernel.provider,
+        level=kernel.level or group.level,
+        threads=group.threads,
+        timed_in=kernel.timed_in,
+        status=status,
+        group="",
+        baseline=group.baseline,
+        error=error,
+        **columns(group.problem),
+    )
+
+
+class _Worker:
+    """One child process and the three things shared with it: two pipes and a page."""
+
+    def __init__(self, process: subprocess.Popen[bytes], page: mmap.mmap, send: IO[str], receive: IO[str]) -> None:
+        self.process = process
+        self.page = page
+        self._send = send
+        self._receive = receive
+        self.timed_out = False
+
+    def tell(self, line: str) -> None:
+        try:
+            self._send.write(line + "\n")
+            self._send.flush()
+        except BrokenPipeError:
+            # It died; the next read says so.
+            return
+
+    def event(self, time_limit: float) -> dict[str, Any] | None:
+        """Return the next event; None once the process has ended, which it is made to do if a step takes too long."""
+        while not select.select([self._receive], [], [], 0.5)[0]:
+            when, _, _ = read_page(self.page)
+            if when and monotonic() - when > time_limit:
+                self.timed_out = True
+                self.process.kill()
+        line = self._receive.readline()
+        if not line.endswith("\n"):
+            self.process.wait()
+            return None
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+
+@contextmanager
+def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
+    with tempfile.TemporaryFile() as shared:
+        shared.truncate(PAGE_BYTES)
+        page = mmap.mmap(shared.fileno(), PAGE_BYTES)
+        job_read, job_write = os.pipe()
+        event_read, event_write = os.pipe()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sparsebench.bench.worker", str(job_read), str(event_write), str(shared.fileno())],
+            env=worker_environment(threads, level, os.environ),
+            pass_fds=(job_read, event_write, shared.fileno()),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            # Ctrl-C is the parent's to handle.
+            start_new_session=True,
+        )
+        os.close(job_read)
+        os.close(event_write)
+        with os.fdopen(job_write, "w", encoding="utf-8") as send, os.fdopen(event_read, encoding="utf-8") as receive:
+            try:
+                yield _Worker(process, page, send, receive)
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+                page.close()
+
+
+def _tail(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else ""
+
+
+def _cause(worker: _Worker, time_limit: float, stage: str, said: str) -> tuple[Status, str]:
+    where = f" while in '{stage}'" if stage else ""
+    if worker.timed_out:
+        return "timeout", f"no end after {time_limit:g} s{where}"
+    code = worker.process.returncode
+    how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    return "failed", f"the worker died ({how}){where}" + (f": {said}" if said else "")
+
+
+def run_groups(
+    groups: Sequence[Group], kernels: Mapping[str, Kernel], settings: Settings, listener: Listener
+) -> Iterator[list[CaseResult]]:
+    """Measure groups in order and yield the results of each as it finishes.
+
+    A worker serves all adjacent groups of one thread count and level. If it crashes or hangs, the kernel in progress
+    gets the status ``failed`` or ``timeout``, and the group is measured again without it.
+
+    Raises
+    ------
+    InputError
+        If the weights of a group are bad or too large; groups before it have been yielded.
+    WorkerError
+        If a worker dies before it has begun.
+    """
+    for (threads, level), batch in groupby(groups, key=lambda group: (group.threads, group.level)):
+        yield from _run_batch(list(batch), kernels, settings, listener, threads, level)
+
+
+def _run_batch(
+    pending: list[Group],
+    kernels: Mapping[str, Kernel],
+    settings: Settings,
+    listener: Listener,
+    threads: int,
+    level: str,
+) -> Iterator[list[CaseResult]]:
+    fallen: list[CaseResult] = []
+    while pending:
+        with tempfile.TemporaryFile() as log, _worker(threads, level, log) as worker:
+            worker.tell(json.dumps(_job(pending, settings, threads, level)))
+            while (event := worker.event(settings.time_limit)) is not None:
+                if event["event"] == "group":
+                    listener.group_started(pending[0])
+                elif event["event"] == "measuring":
+                    listener.measuring(pending[0], event["kernels"])
+                elif event["event"] == "results":
+                    yield [CaseResult.from_json(record) for record in event["results"]] + fallen
+                    fallen = []
+                    pending = pending[1:]
+                elif event["event"] == "done":
+                    listener.worker_finished(threads, level, event["libraries"])
+                elif event["event"] == "input_error":
+                    raise InputError(event["message"])
+                worker.tell("go on")
+            if not pending:
+                return
+            _, stage, kernel = read_page(worker.page)
+            status, error = _cause(worker, settings.time_limit, stage, _tail(log))
+            if stage in ("", "start"):
+                raise WorkerError(error)
+        group = pending[0]
+        if kernel:
+            fallen.append(empty_result(group, kernels[kernel], status, error))
+            rest = tuple(name for name in group.kernels if name != kernel)
+        else:
+            fallen += [empty_result(group, kernels[name], status, error) for name in group.kernels]
+            rest = ()
+        if rest:
+            pending = [replace(group, kernels=rest), *pending[1:]]
+        else:
+            yield fallen
+            fallen = []
+            pending = pending[1:]
+
+
+def _job(pending: Sequence[Group], settings: Settings, threads: int, level: str) -> dict[str, Any]:
+    return {
+        "level": level,
+        "cpus": list(settings.cpus[:threads]) if threads <= len(settings.cpus) else [],
+        "data": str(settings.data) if settings.data else "",
+        "effort": asdict(settings.effort),
+        "groups": [
+            (
+                index,
+                {
+                    "suite": group.suite,
+                    "problem": str(group.problem),
+                    "kernels": list(group.kernels),
+                    "threads": group.threads,
+                    "level": group.level,
+                    "baseline": group.baseline,
+                },
+            )
+            for index, group in enumerate(pending)
+        ],
+    }

@@ -1,0 +1,153 @@
+"""Rounds: each times every contender once, in shuffled order, until the intervals are narrow or time is up."""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import Literal, Protocol
+
+from sparsebench.bench.stats import is_precise, median_interval
+from sparsebench.kernel import Plan, PythonPlan
+
+
+class Clocked(Protocol):
+    """Something whose calls can be timed in a batch."""
+
+    def seconds(self, calls: int, warm_up: int = 0) -> float:
+        """Seconds that `calls` calls take together, after `warm_up` calls that are not counted."""
+
+
+class PythonTimer:
+    """Times plans that only Python can call; the interpreter's cost of a call is in the result."""
+
+    def __init__(self, calls: Sequence[Callable[[], None]]) -> None:
+        self._calls = calls
+        self._turn = 0
+
+    def _run(self, calls: int) -> float:
+        functions, turn, copies = self._calls, self._turn, len(self._calls)
+        start = perf_counter()
+        for _ in range(calls):
+            functions[turn]()
+            turn += 1
+            if turn == copies:
+                turn = 0
+        elapsed = perf_counter() - start
+        self._turn = turn
+        return elapsed
+
+    def seconds(self, calls: int, warm_up: int = 0) -> float:
+        """Seconds that `calls` calls take together, after `warm_up` calls that are not counted."""
+        if warm_up:
+            self._run(warm_up)
+        return self._run(calls)
+
+
+def timer_for(plans: Sequence[Plan]) -> Clocked:
+    """Return the native timer for plans with an entry, else Python's; several plans are called in turn."""
+    first = plans[0]
+    if first.entry:
+        from sparsebench._kernels._timer import Timer
+
+        timer: Clocked = Timer(first.entry, [plan.context for plan in plans])
+        return timer
+    return PythonTimer([plan.call for plan in plans])
+
+
+def python_call_seconds(calls: int = 100_000) -> float:
+    """Seconds per call that timing through Python adds, measured on a plan that computes nothing."""
+    import numpy as np
+
+    array = np.zeros((1, 1), np.float32)
+    plan = PythonPlan(lambda x, out: out, 0)
+    plan.bind(array, array)
+    timer = PythonTimer([plan.call])
+    return min(timer.seconds(calls, calls // 10) for _ in range(5)) / calls
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much measuring one problem is worth.
+
+    Attributes
+    ----------
+    sample_s
+        A sample lasts at least so many seconds (but is at least one call).
+    min_rounds, max_rounds
+        Bounds of the number of rounds; the minimum is kept also when time is up.
+    seconds
+        Time for the rounds of one problem.
+    precision
+        Rounds end early when every contender's 95 % interval is within this fraction of its median.
+    """
+
+    sample_s: float = 2e-3
+    min_rounds: int = 7
+    max_rounds: int = 41
+    seconds: float = 1.5
+    precision: float = 0.02
+
+
+@dataclass(slots=True)
+class Contender:
+    """One kernel in the rounds; `samples_s` are seconds per call."""
+
+    name: str
+    timer: Clocked
+    inner: int = 1
+    samples_s: list[float] = field(default_factory=list)
+
+
+def calibrate(timer: Clocked, sample_s: float) -> int:
+    """Return how many calls make a sample of at least `sample_s`, warming up on the way."""
+    calls = 1
+    while True:
+        elapsed = timer.seconds(calls)
+        if elapsed >= sample_s or calls >= 1 << 30:
+            return calls
+        # Aim a little beyond, but never trust one short sample for more than a factor of ten.
+        calls = min(calls * 10, max(calls + 1, math.ceil(1.2 * calls * sample_s / max(elapsed, 1e-9))))
+
+
+def measure(
+    contenders: list[Contender],
+    effort: Effort,
+    rng: random.Random,
+    before: Callable[[str], None] = lambda name: None,
+) -> Literal["precise", "budget", "rounds"]:
+    """Fill in the contenders' samples; `before` is told whose sample comes next, outside of the timed region.
+
+    Returns
+    -------
+    str
+        "precise" if the intervals are narrow enough, "budget" if time was up, "rounds" if the most rounds were made.
+    """
+    deadline = monotonic() + effort.seconds
+    for contender in contenders:
+        before(contender.name)
+        contender.inner = calibrate(contender.timer, effort.sample_s)
+    order = list(contenders)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for done in range(1, effort.max_rounds + 1):
+            rng.shuffle(order)
+            for contender in order:
+                before(contender.name)
+                # One call brings back what the kernels before it have evicted.
+                elapsed = contender.timer.seconds(contender.inner, 1)
+                contender.samples_s.append(elapsed / contender.inner)
+            if done < effort.min_rounds:
+                continue
+            if done % 4 == 3 and all(is_precise(median_interval(c.samples_s), effort.precision) for c in contenders):
+                return "precise"
+            if monotonic() > deadline:
+                return "budget"
+        return "rounds"
+    finally:
+        if collecting:
+            gc.enable()

@@ -1,0 +1,305 @@
+"""The child process that prepares, verifies and times; one per thread count and instruction-set level.
+
+Run as ``python -m sparsebench.bench.worker`` by `sparsebench.bench.pool`. It reads a job as one JSON line, then sends
+one JSON line per event and waits for a line in return, so that the parent's display is drawn while nothing is timed.
+What is in progress is written to a shared page, from which the parent can tell what a crash or a hang belongs to.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import uuid
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparsebench.bench.sampler import Contender, Effort
+    from sparsebench.kernel import Kernel, Plan
+    from sparsebench.operands import Operands
+    from sparsebench.problem import Problem
+    from sparsebench.results import CaseResult
+
+# Time of the last change, then what is in progress: "stage kernel", zero-padded.
+_PAGE = struct.Struct("<d248s")
+PAGE_BYTES = _PAGE.size
+_PR_SET_PDEATHSIG = 1
+
+
+def read_page(page: mmap.mmap) -> tuple[float, str, str]:
+    """Return when the worker last made progress (monotonic seconds), its stage and the kernel in progress."""
+    when, text = _PAGE.unpack_from(page)
+    stage, _, kernel = text.rstrip(b"\0").decode(errors="replace").partition(" ")
+    return when, stage, kernel
+
+
+class Page:
+    """The worker's side of the shared page."""
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, PAGE_BYTES)
+
+    def write(self, stage: str, kernel: str = "") -> None:
+        """Say what is in progress."""
+        _PAGE.pack_into(self._map, 0, monotonic(), f"{stage} {kernel}".encode()[:248])
+
+
+class Link:
+    """Sends events to the parent and waits until it has taken them."""
+
+    def __init__(self, receive: IO[str], send: IO[str]) -> None:
+        self._receive = receive
+        self._send = send
+
+    def job(self) -> dict[str, Any]:
+        """The job, which is the first line."""
+        job: dict[str, Any] = json.loads(self._receive.readline())
+        return job
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Send one event; exits the process if the parent has gone."""
+        try:
+            self._send.write(json.dumps(event) + "\n")
+            self._send.flush()
+        except BrokenPipeError:
+            sys.exit(1)
+        if not self._receive.readline():
+            sys.exit(1)
+
+
+def _last_level_cache() -> int:
+    for name in ("SC_LEVEL3_CACHE_SIZE", "SC_LEVEL2_CACHE_SIZE"):
+        try:
+            if size := os.sysconf(name):
+                return size
+        except (ValueError, OSError):
+            continue
+    return 32 << 20
+
+
+def _copies(problem: Problem, plan: Plan) -> int:
+    """How many copies of the packed weights to rotate among: for cold weights, twice the last-level cache."""
+    if problem.cache == "warm":
+        return 1
+    return max(2, -(-2 * _last_level_cache() // max(plan.packed_bytes, 1)))
+
+
+class GroupRun:
+    """Measures one group: all kernels of one problem, at one thread count."""
+
+    def __init__(
+        self, group: dict[str, Any], job: dict[str, Any], kernels: dict[str, Kernel], page: Page, link: Link
+    ) -> None:
+        from sparsebench.problem import Problem
+
+        self.problem = Problem.parse(group["problem"])
+        self.group = group
+        self.kernels = [kernels[name] for name in group["kernels"]]
+        self.data = Path(job["data"]) if job["data"] else None
+        self.page = page
+        self.link = link
+        self.results: dict[str, CaseResult] = {}
+        self.plans: dict[str, list[Plan]] = {}
+        self.id = uuid.uuid4().hex[:12]
+
+    def run(self, effort: Effort) -> list[CaseResult]:
+        """Return one result per kernel, measured or not.
+
+        Raises
+        ------
+        InputError
+            If the problem's weights are bad or too large: that is the user's to mend, not a kernel's failure.
+        """
+        from sparsebench.bench.verify import reference
+        from sparsebench.memory import aligned_empty
+        from sparsebench.operands import make_operands
+
+        self.page.write("operands")
+        operands = make_operands(self.problem, self.data)
+        for kernel in self.kernels:
+            self.results[kernel.name] = self._blank(kernel, operands)
+        able = [kernel for kernel in self.kernels if self._able(kernel)]
+        if able:
+            self.page.write("reference")
+            expected = reference(operands)
+            out = aligned_empty((self.problem.M, self.problem.N))
+            for kernel in able:
+                self._attempt(kernel.name, "prepare", lambda k=kernel: self._prepare(k, operands))
+                self._attempt(kernel.name, "verify", lambda k=kernel: self._verify(k.name, operands, out, expected))
+            self._measure(effort)
+            for kernel in able:
+                self._attempt(kernel.name, "verify", lambda k=kernel: self._verify_timed(k.name, out, expected))
+        self.page.write("idle")
+        return [self.results[kernel.name] for kernel in self.kernels]
+
+    def _blank(self, kernel: Kernel, operands: Operands) -> CaseResult:
+        from sparsebench.problem import columns
+        from sparsebench.results import CaseResult
+
+        shape = columns(self.problem)
+        kept = operands.weights.kept
+        return CaseResult(
+            suite=self.group["suite"],
+            problem=str(self.problem),
+            nnz=operands.weights.mask.nnz,
+            kernel=kernel.name,
+            provider=kernel.provider,
+            level=kernel.level or self.group["level"],
+            threads=self.group["threads"],
+            timed_in=kernel.timed_in,
+            status="ok",
+            group=self.id,
+            baseline=self.group["baseline"],
+            kept_l1=kept.l1 if kept else None,
+            kept_l2=kept.l2_squared if kept else None,
+            **shape,
+        )
+
+    def _able(self, kernel: Kernel) -> bool:
+        result = self.results[kernel.name]
+        if kernel.missing:
+            result.status, result.error = "unavailable", kernel.missing
+        elif reason := kernel.supports(self.problem):
+            result.status, result.error = "unsupported", reason
+        return result.status == "ok"
+
+    def _attempt(self, name: str, stage: str, step: Callable[[], None]) -> None:
+        """Run one step of one kernel; whatever it raises costs that kernel, not the run."""
+        if self.results[name].status not in ("ok", "mistrusted"):
+            return
+        self.page.write(stage, name)
+        try:
+            step()
+        except Exception as error:
+            self.results[name].status = "failed"
+            self.results[name].error = f"{stage}: {type(error).__name__}: {error}"
+
+    def _prepare(self, kernel: Kernel, operands: Operands) -> None:
+        threads = self.group["threads"]
+        start = perf_counter()
+        plan = kernel.prepare(self.problem, operands.weights, threads)
+        result = self.results[kernel.name]
+        result.prepare_s = perf_counter() - start
+        result.packed_bytes = plan.packed_bytes
+        result.detail = plan.detail
+        more = _copies(self.problem, plan) - 1
+        self.plans[kernel.name] = [
+            plan,
+            *(kernel.prepare(self.problem, operands.weights, threads) for _ in range(more)),
+        ]
+
+    def _judge(self, name: str, out: Any, expected: Any) -> None:
+        from sparsebench.bench.verify import check
+
+        verdict = check(out, expected)
+        result = self.results[name]
+        result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
+        if verdict.status != "ok":
+            result.status, result.error = verdict.status, verdict.error
+        if verdict.status == "wrong":
+            result.samples_s = []
+
+    def _verify(self, name: str, operands: Operands, out: Any, expected: Any) -> None:
+        from sparsebench.bench.verify import poison
+
+        # The last of several copies first: afterwards every one is bound, and the first has the output checked.
+        for plan in reversed(self.plans[name]):
+            poison(out)
+            plan.run(operands.x, out)
+        self._judge(name, out, expected)
+
+    def _verify_timed(self, name: str, out: Any, expected: Any) -> None:
+        """Check what a *timed* call left: a kernel that skips work when nobody looks is found here."""
+        from sparsebench.bench.sampler import timer_for
+        from sparsebench.bench.verify import poison
+        from sparsebench.kernel import PythonPlan
+
+        plan = self.plans[name][0]
+        poison(out)
+        timer_for([plan]).seconds(1)
+        if isinstance(plan, PythonPlan):
+            plan.collect()
+        self._judge(name, out, expected)
+
+    def _contenders(self) -> list[Contender]:
+        from sparsebench.bench.sampler import Contender, timer_for
+
+        return [
+            Contender(name, timer_for(self.plans[name]))
+            for name, result in self.results.items()
+            if result.status in ("ok", "mistrusted")
+        ]
+
+    def _measure(self, effort: Effort) -> None:
+        from sparsebench.bench.sampler import measure
+        from sparsebench.bench.stats import median_interval
+
+        contenders = self._contenders()
+        if not contenders:
+            return
+        self.link.send({"event": "measuring", "kernels": [c.name for c in contenders]})
+        # crc32: the order of rounds is the same in every run of the same problem, and differs between problems.
+        rng = random.Random(zlib.crc32(str(self.problem).encode()))
+        stopped_by = measure(contenders, effort, rng, lambda name: self.page.write("measure", name))
+        for contender in contenders:
+            interval = median_interval(contender.samples_s)
+            result = self.results[contender.name]
+            result.samples_s = contender.samples_s
+            result.inner = contender.inner
+            result.rounds = len(contender.samples_s)
+            result.stopped_by = stopped_by
+            result.median_s, result.ci_low_s, result.ci_high_s = interval.estimate, interval.low, interval.high
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when the parent dies, however it dies."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "prctl"):
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
+    """Measure the groups of one job in order."""
+    _die_with_parent()
+    link = Link(os.fdopen(receive_fd, encoding="utf-8"), os.fdopen(send_fd, "w", encoding="utf-8"))
+    page = Page(page_fd)
+    page.write("start")
+    job = link.job()
+    if hasattr(os, "sched_setaffinity") and job["cpus"]:
+        # Before any library starts threads: they inherit it.
+        os.sched_setaffinity(0, job["cpus"])
+
+    from sparsebench.bench.machine import loaded_libraries
+    from sparsebench.bench.sampler import Effort
+    from sparsebench.errors import InputError, UnavailableError
+    from sparsebench.registry import kernels
+
+    try:
+        known = kernels("matmul", job["level"])
+    except UnavailableError as error:
+        link.send({"event": "input_error", "message": str(error)})
+        return
+    effort = Effort(**job["effort"])
+    for index, group in job["groups"]:
+        link.send({"event": "group", "index": index})
+        run = GroupRun(group, job, known, page, link)
+        try:
+            results = run.run(effort)
+        except InputError as error:
+            link.send({"event": "input_error", "message": str(error)})
+            return
+        link.send({"event": "results", "index": index, "results": [result.to_json() for result in results]})
+    link.send({"event": "done", "libraries": loaded_libraries()})
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:4]))

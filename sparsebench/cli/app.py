@@ -1,0 +1,42 @@
+"""The Typer application. Nothing heavy is imported here: ``--help`` and ``--version`` answer at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sparsebench import __version__
+from sparsebench.cli.doctor import doctor
+from sparsebench.cli.listing import listing
+from sparsebench.cli.report import report
+from sparsebench.cli.run import run
+
+app = typer.Typer(
+    name="sparsebench",
+    help="What sparsity really buys on this CPU: sparse kernels beside MKL, SciPy and NumPy, honestly timed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"sparsebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run")(run)
+app.command("report")(report)
+app.command("list")(listing)
+app.command("doctor")(doctor)

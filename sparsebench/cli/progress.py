@@ -1,0 +1,182 @@
+"""What a person sees while a run goes on: a live line in a terminal, plain lines elsewhere; drawn between timings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sparsebench.bench.plan import RunPlan, execute, exit_code
+from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from sparsebench.bench.pool import WorkerError
+from sparsebench.results import CaseResult
+from sparsebench.run_folder import RunFolder, derive_rows
+from sparsebench.suite import Group
+
+_RECENT = 5
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _headline(results: Sequence[CaseResult]) -> str:
+    """The problem, then every kernel's speed-up or what became of it."""
+    first = results[0]
+    parts = []
+    for row in derive_rows(list(results)):
+        if row["status"] == "unsupported" or row["kernel"] == first.baseline:
+            continue
+        if row["speedup"]:
+            parts.append(f"{row['kernel']} {row['speedup']:.2f}x")
+        elif row["status"] not in ("ok", "unavailable"):
+            parts.append(f"{row['kernel']} {row['status']}")
+    return f"{first.problem} T={first.threads}: {', '.join(parts) or 'nothing beside the baseline'}"
+
+
+class Progress:
+    """Counts groups and keeps the last lines; draws only when told that nothing is being timed."""
+
+    def __init__(self, plan: RunPlan, console: Console, quiet: bool) -> None:
+        self._plan = plan
+        self._console = console
+        self._quiet = quiet
+        self._start = monotonic()
+        self._done = 0
+        self._cases = 0
+        self._doing = "starting"
+        self._recent: list[str] = []
+        self._live: Live | None = None
+        self.libraries: dict[str, Any] = {}
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the live display while the body runs, if there is a terminal."""
+        if self._quiet or not self._console.is_terminal:
+            yield
+            return
+        with Live(self._render(), console=self._console, auto_refresh=False, transient=True) as live:
+            self._live = live
+            try:
+                yield
+            finally:
+                self._live = None
+
+    def group_started(self, group: Group) -> None:
+        """Show which problem is being made."""
+        self._doing = f"preparing {group.problem} T={group.threads}"
+        self._draw()
+
+    def measuring(self, group: Group, kernels: Sequence[str]) -> None:
+        """Show what is being measured."""
+        self._doing = f"measuring {group.problem} T={group.threads}: {', '.join(kernels)}"
+        self._draw()
+
+    def worker_finished(self, threads: int, level: str, libraries: dict[str, Any]) -> None:
+        """Keep what the worker had loaded."""
+        self.libraries[f"threads={threads} level={level}"] = libraries
+
+    def group_finished(self, results: Sequence[CaseResult]) -> None:
+        """Count a group, and show its speed-ups."""
+        self._done += 1
+        self._cases += len(results)
+        line = _headline(results)
+        self._recent = [*self._recent[-_RECENT + 1 :], line]
+        if self._live is None and not self._quiet:
+            self._console.print(f"[{self._done}/{len(self._plan.groups)}] {line}", markup=False, soft_wrap=True)
+        self._draw()
+
+    def _left(self) -> str:
+        if not self._done:
+            return "--:--"
+        return _duration((monotonic() - self._start) / self._done * (len(self._plan.groups) - self._done))
+
+    def _render(self) -> Table:
+        total = len(self._plan.groups)
+        head = Table.grid(padding=(0, 1))
+        head.add_row(
+            Text(f"{self._done}/{total} problems, {self._cases}/{self._plan.cases} cases"),
+            ProgressBar(total=total, completed=self._done, width=20),
+            Text(f"{_duration(monotonic() - self._start)} gone, {self._left()} left"),
+        )
+        body = Table.grid()
+        for line in self._recent:
+            body.add_row(Text(line, style="dim", overflow="ellipsis", no_wrap=True))
+        body.add_row(head)
+        body.add_row(Text(self._doing, overflow="ellipsis", no_wrap=True))
+        return body
+
+    def _draw(self) -> None:
+        if self._live is not None:
+            self._live.update(self._render(), refresh=True)
+
+
+def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> int:
+    """Execute the plan with a display, print the report, and return the exit code."""
+    messages = Console(stderr=True)
+    # Progress lines go where no data goes: stdout is for the report, or for JSON alone.
+    progress = Progress(plan, messages, quiet)
+    if not quiet:
+        for warning in plan.warnings:
+            messages.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        messages.print(f"{len(plan.groups)} problems, {plan.cases} cases -> {folder.path}", markup=False, soft_wrap=True)
+    try:
+        with progress.shown():
+            for results in execute(plan, folder, progress):
+                progress.group_finished(results)
+    except KeyboardInterrupt:
+        messages.print(
+            f"interrupted; what is finished is kept. Go on with: sparsebench run --resume {folder.path}",
+            markup=False,
+            soft_wrap=True,
+        )
+        return EXIT_INTERRUPTED
+    except WorkerError as error:
+        messages.print(f"sparsebench: {error}", markup=False, soft_wrap=True)
+        return EXIT_FAILED
+    folder.update(libraries=progress.libraries)
+    results = folder.results()
+    if as_json:
+        json.dump({"run": str(folder.path), "results": derive_rows(results)}, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+    elif not quiet:
+        _print_report(folder)
+    if not quiet:
+        statuses = Counter(result.status for result in results)
+        summary = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+        messages.print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
+    return exit_code(results)
+
+
+def _print_report(folder: RunFolder) -> None:
+    from sparsebench.report import console as renderer
+    from sparsebench.report.table import make_tables
+
+    renderer.render(make_tables(folder.frame()), Console())
+
+
+def print_cases(plan: RunPlan, as_json: bool) -> None:
+    """List the cases of a plan, one a line; as JSON an array of objects."""
+    cases = [
+        {"suite": group.suite, "problem": str(group.problem), "kernel": name, "threads": group.threads}
+        for group in plan.groups
+        for name in group.kernels
+    ]
+    if as_json:
+        json.dump(cases, sys.stdout, indent=1)
+        sys.stdout.write("\n")
+        return
+    for case in cases:
+        sys.stdout.write(f"{case['suite']}  {case['problem']}  {case['kernel']}  T={case['threads']}\n")
+    sys.stderr.write(f"{len(cases)} cases in {len(plan.groups)} groups\n")

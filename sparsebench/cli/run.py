@@ -1,0 +1,111 @@
+"""``sparsebench run``: measure suites or single problems."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Name of a shipped suite, or a path.")
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option("--problem", help="A problem string, e.g. 'matmul:1024x1024x64:complementary/8+0.95:f32'."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder to create; default reports/SUITE-TIME.", metavar="DIR")
+    ] = None,
+    threads: Annotated[str | None, typer.Option("--threads", help="Thread counts, e.g. '1,2' or 'all'.")] = None,
+    kernels: Annotated[
+        str | None, typer.Option("--kernels", help="Kernels to run, as globs: 'complementary,mkl-*'.", metavar="GLOBS")
+    ] = None,
+    where: Annotated[
+        str | None,
+        typer.Option("--where", help="Only problems for which this holds: 'N >= 16 and lanes == 8'.", metavar="EXPR"),
+    ] = None,
+    isa: Annotated[str | None, typer.Option("--isa", help="Instruction-set level: v2, v3, v4, generic.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of all random weights and inputs.")] = None,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Seconds of measuring for the whole run.", metavar="SECONDS")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder of the suite's data; else $SPARSEBENCH_DATA.", metavar="DIR"),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Finish an interrupted run in its folder.", metavar="DIR")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
+    ] = 120.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases, measure nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, all else on stderr.")] = False,
+) -> None:
+    """Measure every kernel on every problem, check every answer, keep every finished result.
+
+    Exit codes: 0 fine, 2 bad input, 3 a wrong result, 4 a case failed or nothing was measured, 130 interrupted.
+    """
+    import sys
+
+    from sparsebench.bench.plan import Request, command_line, default_folder, describe, make_plan, remaining_plan
+    from sparsebench.cli.progress import conduct, print_cases
+    from sparsebench.errors import InputError
+    from sparsebench.run_folder import RunFolder
+
+    if resume is not None:
+        if suites or problem or out:
+            raise InputError("--resume takes all from the run folder: give no suite, --problem or --out with it")
+        folder = RunFolder.open(resume)
+        plan = remaining_plan(folder)
+        if dry_run:
+            print_cases(plan, json)
+            return
+    else:
+        plan = make_plan(
+            Request(
+                suites=tuple(suites or ()),
+                problems=tuple(problem or ()),
+                threads=_thread_counts(threads),
+                kernels=_globs(kernels),
+                where=where,
+                level=isa,
+                seed=seed,
+                budget=budget,
+                data=data,
+                time_limit=time_limit,
+            )
+        )
+        if dry_run:
+            print_cases(plan, json)
+            return
+        folder = RunFolder.create(out or default_folder(plan.name), describe(plan, command_line(sys.argv)))
+    raise typer.Exit(conduct(plan, folder, quiet=quiet, as_json=json))
+
+
+def _globs(text: str | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
+
+
+def _thread_counts(text: str | None) -> tuple[int | str, ...] | None:
+    from sparsebench.errors import InputError
+
+    if text is None:
+        return None
+    counts: list[int | str] = []
+    for part in text.split(","):
+        if part.strip() == "all":
+            counts.append("all")
+            continue
+        try:
+            count = int(part)
+        except ValueError:
+            raise InputError(f"--threads '{part}': give numbers from 1 up, or 'all', separated by commas") from None
+        if count < 1:
+            raise InputError(f"--threads {count}: a thread count must be at least 1")
+        counts.append(count)
+    return tuple(counts)

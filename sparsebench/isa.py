@@ -1,0 +1,80 @@
+"""Which instruction-set level runs: the highest that the CPU has and the build holds, or the one asked for."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+from functools import cache
+
+from sparsebench import _kernels
+from sparsebench.errors import UnavailableError
+
+ORDER = ("v2", "v3", "v4", "native", "generic")
+VARIABLE = "SPARSEBENCH_ISA"
+
+
+@cache
+def built() -> list[str]:
+    """Levels that this installation was compiled for, lowest first."""
+    suffixes = {name.rpartition("__")[2] for _, name, _ in pkgutil.iter_modules(_kernels.__path__) if "__" in name[1:]}
+    return [level for level in ORDER if level in suffixes]
+
+
+@cache
+def detected() -> list[str]:
+    """Levels that this CPU has, lowest first."""
+    from sparsebench._kernels import _cpu
+
+    levels: list[str] = _cpu.levels()
+    return levels
+
+
+def available() -> list[str]:
+    """Levels that are built and that this CPU has, lowest first.
+
+    A ``native`` level is one that was built with SPARSEBENCH_NATIVE=1 on this kind of machine; it counts as present.
+    """
+    return [level for level in built() if level in detected() or level == "native"]
+
+
+def require(level: str) -> str:
+    """Return `level` if it can run here.
+
+    Raises
+    ------
+    UnavailableError
+        If the level is unknown, not built, or beyond this CPU; the message lists the ones that can run.
+    """
+    usable = available()
+    if level in usable:
+        return level
+    if level not in ORDER:
+        reason = "is not a level"
+    elif level not in built():
+        reason = "is not built into this installation"
+    else:
+        reason = "is more than this CPU has"
+    raise UnavailableError(f"instruction set '{level}' {reason}; available here: {', '.join(usable) or 'none'}")
+
+
+def active() -> str:
+    """Return the level in use: $SPARSEBENCH_ISA, else the highest available.
+
+    Raises
+    ------
+    UnavailableError
+        If $SPARSEBENCH_ISA asks for what cannot run here, or nothing that was built can.
+    """
+    forced = os.environ.get(VARIABLE)
+    if forced:
+        try:
+            return require(forced)
+        except UnavailableError as error:
+            raise UnavailableError(f"${VARIABLE}: {error}") from None
+    usable = available()
+    if not usable:
+        raise UnavailableError(
+            f"no kernel can run here: built for {', '.join(built()) or 'nothing'}, this CPU has"
+            f" {', '.join(detected()) or 'none of our levels'}; reinstall with 'pip install --force-reinstall .'"
+        )
+    return usable[-1]

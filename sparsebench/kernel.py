@@ -1,0 +1,109 @@
+"""The contract between a kernel, ours or another library's, and the bench that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sparsebench.operands import Weights
+    from sparsebench.problem import Problem
+
+Matrix = NDArray[np.float32]
+
+
+class Plan(Protocol):
+    """A kernel prepared for one weight matrix: packed weights, chosen tiles, scratch memory.
+
+    `bind` fixes the operands, `call` computes on them once. A native plan also has the address of a
+    ``void (*)(void *)`` in `entry` and its argument in `context`, so that the timer can call it
+    without Python; for a plan that only Python can call both are 0.
+    """
+
+    @property
+    def entry(self) -> int:
+        """Address of the native function, or 0."""
+
+    @property
+    def context(self) -> int:
+        """Address that `entry` is called with, or 0."""
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of the weights as the kernel reads them, indices included."""
+
+    @property
+    def detail(self) -> str:
+        """What the plan chose, for people: a tile, a block size, fewer threads than allowed."""
+
+    def bind(self, x: Matrix, out: Matrix) -> None:
+        """Fix the operands: x is [K, N], out is [M, N]; float32, C order, 64-byte aligned."""
+
+    def call(self) -> None:
+        """Compute out = W x for the bound operands."""
+
+    def run(self, x: Matrix, out: Matrix) -> None:
+        """Bind and call; afterwards `out` holds the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One way to compute a problem.
+
+    `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
+    or says which library is absent and the command that installs it.
+    """
+
+    name: str
+    op: str
+    provider: str
+    summary: str
+    supports: Callable[[Problem], str | None]
+    prepare: Callable[[Problem, Weights, int], Plan]
+    level: str = ""
+    timed_in: Literal["native", "python"] = "native"
+    missing: str | None = None
+    version: str = ""
+
+
+@dataclass(slots=True)
+class PythonPlan:
+    """A plan for a library that can only be called from Python.
+
+    `compute(x, out)` returns the array that holds the result: `out`, or a new one where the library takes no
+    output. A new one is what the library's user pays for, so `call` is timed without copying it to `out`; `collect`
+    does that when an answer is looked at.
+    """
+
+    compute: Callable[[Matrix, Matrix], Matrix]
+    packed_bytes: int
+    detail: str = ""
+    entry: int = 0
+    context: int = 0
+    _operands: tuple[Matrix, Matrix] | None = field(default=None, repr=False)
+    _result: Matrix | None = field(default=None, repr=False)
+
+    def bind(self, x: Matrix, out: Matrix) -> None:
+        """Fix the operands."""
+        self._operands = (x, out)
+
+    def call(self) -> None:
+        """Compute on the bound operands."""
+        if self._operands is None:
+            raise ValueError("bind(x, out) before call()")
+        self._result = self.compute(*self._operands)
+
+    def collect(self) -> None:
+        """Put the last call's result where `bind` said."""
+        if self._operands is not None and self._result is not None and self._result is not self._operands[1]:
+            np.copyto(self._operands[1], self._result)
+
+    def run(self, x: Matrix, out: Matrix) -> None:
+        """Bind, call and collect."""
+        self.bind(x, out)
+        self.call()
+        self.collect()

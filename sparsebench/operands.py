@@ -1,0 +1,116 @@
+"""The matrices of a problem: the same W, X and mask for every kernel that competes on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from sparsebench import weights as sources
+from sparsebench.errors import InputError
+from sparsebench.memory import aligned_copy, aligned_empty, require_memory
+from sparsebench.patterns import Kept, Mask, kept
+from sparsebench.problem import Problem
+
+# W dense fp32 + mask + float64 reference of W's non-zeros; X and four outputs (ours, reference, bound, poison).
+_W_BYTES = 4 + 1 + 8
+_X_BYTES = 4 + 8
+_Y_BYTES = 4 + 8 + 8 + 4
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """One pruned weight matrix.
+
+    Attributes
+    ----------
+    dense
+        float32 [M, K], 64-byte aligned, exactly zero outside the mask.
+    mask
+        Where W may be non-zero; kernels store these positions, also where a value happens to be 0.
+    kept
+        What pruning kept of the source's magnitude; None where the mask was drawn or stored.
+    """
+
+    dense: NDArray[np.float32]
+    mask: Mask
+    kept: Kept | None = None
+
+    @cached_property
+    def csr(self) -> sparse.csr_array:
+        """W in compressed sparse rows over the mask: int32 indices, sorted, explicit zeros kept."""
+        rows, cols = np.nonzero(self.mask.allowed)
+        indptr = np.zeros(self.dense.shape[0] + 1, np.int32)
+        np.cumsum(np.count_nonzero(self.mask.allowed, axis=1), out=indptr[1:])
+        data = aligned_copy(self.dense[rows, cols])
+        indices = aligned_copy(cols, np.int32)
+        return sparse.csr_array((data, indices, indptr), shape=self.dense.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Operands:
+    """What every kernel of a problem computes on."""
+
+    weights: Weights
+    x: NDArray[np.float32]
+
+
+def estimate_bytes(problem: Problem) -> int:
+    """Bytes that the operands, the reference and one output take, before any kernel packs."""
+    M, K, N = problem.M, problem.K, problem.N
+    return M * K * _W_BYTES + K * N * _X_BYTES + M * N * _Y_BYTES
+
+
+def make_weights(problem: Problem, data: Path | None = None) -> Weights:
+    """Draw or read W, and bring it to the problem's pattern.
+
+    Raises
+    ------
+    InputError
+        If the source cannot be read, has another shape, or holds NaN or infinity.
+    """
+    M, K = problem.M, problem.K
+    if problem.weights == "random":
+        rng = np.random.default_rng([problem.seed, M, K])
+        mask = problem.pattern.draw(M, K, problem.density, rng)
+        dense = aligned_empty((M, K))
+        dense[...] = rng.standard_normal((M, K), dtype=np.float32)
+        dense[~mask.allowed] = 0
+        return Weights(dense, mask)
+    matrix = sources.read(problem.weights, seed=problem.seed, data=data)
+    if matrix.values.shape != (M, K):
+        rows, cols = matrix.values.shape
+        raise InputError(f"weights '{problem.weights}' are {rows} x {cols}; the problem asks for {M} x {K}")
+    if problem.pattern.name == "stored":
+        mask = Mask(matrix.stored if matrix.stored is not None else matrix.values != 0)
+        if mask.nnz == 0:
+            raise InputError(f"weights '{problem.weights}' hold no non-zero; nothing to measure")
+        share = None
+    else:
+        mask = problem.pattern.prune(matrix.values, problem.density)
+        share = kept(matrix.values, mask)
+    dense = aligned_copy(matrix.values)
+    dense[~mask.allowed] = 0
+    return Weights(dense, mask, share)
+
+
+def make_operands(problem: Problem, data: Path | None = None) -> Operands:
+    """Build W and X of a problem from its seed and its source; the same problem gives the same operands.
+
+    Raises
+    ------
+    InputError
+        If the sizes would not fit in memory (refused before allocating), or the source is bad.
+    """
+    require_memory(estimate_bytes(problem), f"problem {problem}")
+    weights = make_weights(problem, data)
+    rng = np.random.default_rng([problem.seed, problem.K, problem.N, 1])
+    x = aligned_empty((problem.K, problem.N))
+    x[...] = rng.standard_normal((problem.K, problem.N), dtype=np.float32)
+    if problem.act_density < 1:
+        x[rng.random(x.shape) >= problem.act_density] = 0
+    return Operands(weights, x)

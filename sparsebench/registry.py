@@ -1,0 +1,98 @@
+"""Finds kernels: compiled ones by their module's name, rivals by their file in `baselines`.
+
+Folders listed in $SPARSEBENCH_KERNEL_PATH (separated like $PATH) are searched for more files of the kind that
+`baselines` holds, so that a kernel of one's own competes without a change to the package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import sparsebench
+from sparsebench import _kernels, baselines, isa
+from sparsebench.errors import InputError
+from sparsebench.kernel import Kernel
+
+# A compiled module is a kernel if its name ends in an op; others (_timer, ceiling) are infrastructure.
+OPS = ("matmul",)
+PATH_VARIABLE = "SPARSEBENCH_KERNEL_PATH"
+_CONTRACT = ("NAME", "OP", "SUMMARY", "supports", "prepare")
+
+
+class BrokenKernelError(RuntimeError):
+    """A kernel's module does not import, breaks the contract, or takes a name that is in use."""
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise BrokenKernelError(f"{name} does not import: {type(error).__name__}: {error}") from error
+
+
+def compiled(level: str) -> list[Kernel]:
+    """Our kernels, from the modules compiled for `level`."""
+    found = []
+    for _, module_name, _ in pkgutil.iter_modules(_kernels.__path__):
+        stem, _, suffix = module_name.rpartition("__")
+        if suffix != level or stem.rpartition("_")[2] not in OPS:
+            continue
+        module = _import(f"{_kernels.__name__}.{module_name}")
+        lacking = [name for name in _CONTRACT if not hasattr(module, name)]
+        if lacking:
+            raise BrokenKernelError(f"{module.__name__} lacks {', '.join(lacking)}")
+        found.append(
+            Kernel(
+                name=module.NAME,
+                op=module.OP,
+                provider="sparsebench",
+                summary=module.SUMMARY,
+                supports=module.supports,
+                prepare=module.prepare,
+                level=level,
+                version=sparsebench.__version__,
+            )
+        )
+    return found
+
+
+def rivals() -> list[Kernel]:
+    """Other libraries' kernels, one module of `baselines` a library."""
+    found: list[Kernel] = []
+    for folder in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
+        if not Path(folder).is_dir():
+            raise InputError(f"${PATH_VARIABLE}: '{folder}' is not a folder")
+        if folder not in baselines.__path__:
+            baselines.__path__.append(folder)
+    for _, module_name, _ in pkgutil.iter_modules(baselines.__path__):
+        module = _import(f"{baselines.__name__}.{module_name}")
+        if not isinstance(getattr(module, "KERNELS", None), list):
+            raise BrokenKernelError(f"{module.__name__} has no list KERNELS")
+        found.extend(module.KERNELS)
+    return found
+
+
+@cache
+def kernels(op: str = "matmul", level: str | None = None) -> dict[str, Kernel]:
+    """All kernels of an op by name, ours first; unavailable ones are included, with the reason in `missing`.
+
+    Raises
+    ------
+    BrokenKernelError
+        If a module is broken or two kernels have one name.
+    UnavailableError
+        If the level cannot run here.
+    """
+    found: dict[str, Kernel] = {}
+    for kernel in [*compiled(isa.require(level) if level else isa.active()), *rivals()]:
+        if kernel.op != op:
+            continue
+        if kernel.name in found:
+            raise BrokenKernelError(f"kernel '{kernel.name}' is defined twice for op {op}")
+        found[kernel.name] = kernel
+    return found

@@ -1,0 +1,147 @@
+"""Which register tile, which block of K and which thread grid a lane-group plan uses: a pure function of sizes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sparsebench.formats.lane_groups import LaneGroups
+
+# Floats a vector at each level (pyx/simd.h).
+VECTOR_FLOATS = {"v2": 4, "v3": 8, "v4": 16, "generic": 4}
+# Above this many columns the tiles that are vectorised over columns win (pick_rows in pyx/lane_groups.h ends here too).
+MAX_ROW_COLUMNS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """Data cache sizes in bytes, per core."""
+
+    l1: int
+    l2: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tiling:
+    """How one plan goes over Y.
+
+    Attributes
+    ----------
+    axis
+        "rows": a vector holds rows of W; "columns": a vector holds columns of X.
+    vlen
+        Floats a vector.
+    widths
+        Vectors of each column tile, left to right; empty for axis "rows".
+    chunks
+        int64 [chunks + 1]; lane groups are cut here, so that threads share the non-zeros evenly.
+    direct
+        X is already one contiguous panel, nothing is packed.
+    panel_floats
+        Scratch floats a thread.
+    """
+
+    N: int
+    axis: Literal["rows", "columns"]
+    vlen: int
+    widths: tuple[int, ...]
+    chunks: NDArray[np.int64]
+    threads: int
+    direct: bool
+    panel_floats: int
+
+    def describe(self, groups: LaneGroups) -> str:
+        """One line for the result: axis, tile, blocks of K, threads used."""
+        rows = min(groups.lanes, 8)
+        tile = f"{groups.lanes} rows a vector" if self.axis == "rows" else f"{rows}x{max(self.widths)} vectors"
+        if self.axis == "columns" and self.vlen:
+            tile += f" of {self.vlen}"
+        blocks = f", {groups.kblocks} blocks of K" if groups.kblocks > 1 else ""
+        return f"{tile}{blocks}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+
+def max_vectors(lanes: int, level_vlen: int) -> int:
+    """Widest tile in vectors: accumulators must leave registers for the inputs and a broadcast."""
+    if lanes == 1:
+        return 4
+    return 2 if level_vlen == 4 else 3
+
+
+def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
+    """Cut N columns into tiles of at most `most` vectors, as evenly as possible."""
+    vectors = -(-N // vlen)
+    tiles = -(-vectors // most)
+    return tuple(vectors // tiles + (i < vectors % tiles) for i in range(tiles))
+
+
+def k_block(K: int, lanes: int, width: int, caches: Caches) -> int:
+    """Inputs whose panel of `width` columns stays in cache while all lane groups read it.
+
+    One row at a time re-reads the panel with every FMA, so its panel should stay in L1; tiles of four rows or more
+    read it a quarter as often, which L2 can serve.
+    """
+    budget = caches.l1 * 3 // 4 if lanes == 1 else caches.l2 // 2
+    fit = max(64, budget // (4 * width))
+    blocks = -(-K // fit)
+    return -(-K // blocks)
+
+
+def vector_length(N: int, level_vlen: int) -> int:
+    """The shortest vector that holds N columns, at most the level's own."""
+    return next((v for v in (4, 8) if v >= N and v < level_vlen), level_vlen)
+
+
+def axis_of(N: int, lanes: int) -> Literal["rows", "columns"]:
+    """Few columns are vectorised over the rows of a lane group, if it has any."""
+    return "rows" if N == 1 or (lanes > 1 and N <= MAX_ROW_COLUMNS) else "columns"
+
+
+def choose_kblock(N: int, K: int, lanes: int, level: str, caches: Caches) -> int:
+    """Block of K for packing; K itself where no panel is packed."""
+    if axis_of(N, lanes) == "rows":
+        return K
+    native = vector_floats(level)
+    vlen = vector_length(N, native)
+    return k_block(K, lanes, max(widths(N, vlen, max_vectors(lanes, native))) * vlen, caches)
+
+
+def vector_floats(level: str) -> int:
+    """Floats a vector at a level; a native build is asked for its own."""
+    if level == "native":
+        from sparsebench._kernels import csr_matmul__native
+
+        return int(csr_matmul__native.VECTOR_FLOATS)
+    return VECTOR_FLOATS[level]
+
+
+def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
+    """Cut the lane groups into `chunks` runs with about equally many slots."""
+    slots = np.diff(groups.start).reshape(groups.kblocks, groups.groups).sum(axis=0)
+    # Each group also costs its stores of Y, about what a handful of inputs cost.
+    cost = np.cumsum(slots + 4)
+    inner = np.searchsorted(cost, cost[-1] * np.arange(1, chunks) / chunks)
+    return np.concatenate(([0], inner, [groups.groups])).astype(np.int64)
+
+
+def choose(groups: LaneGroups, N: int, level: str, threads: int) -> Tiling:
+    """Plan the multiplication of packed weights with N columns on `threads` threads."""
+    K = groups.shape[1]
+    # Below this much work a parallel region costs more than it brings (about 2 us to wake and join a thread).
+    work = groups.index.size * groups.lanes * N
+    used = max(1, min(threads, work // 100_000, groups.groups))
+    if axis_of(N, groups.lanes) == "rows":
+        return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
+    native = vector_floats(level)
+    vlen = vector_length(N, native)
+    tiles = widths(N, vlen, max_vectors(groups.lanes, native))
+    # As few row chunks as give every thread the same number of items: each chunk packs its panel again.
+    pieces = used // math.gcd(len(tiles), used) if len(tiles) < 4 * used else 1
+    width = max(tiles) * vlen
+    direct = len(tiles) == 1 and width == N
+    panel = 0 if direct else -(-groups.kblock * width // 16) * 16
+    return Tiling(N, "columns", vlen, tiles, chunk_bounds(groups, pieces), used, direct, panel)
