@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sparsebench import weights as sources
 from sparsebench.errors import InputError
+from sparsebench.formats import Csr
 from sparsebench.memory import aligned_copy, aligned_empty, require_memory
 from sparsebench.patterns import Kept, Mask, kept
 from sparsebench.problem import Problem
@@ -43,12 +43,8 @@ class Weights:
     @cached_property
     def csr(self) -> sparse.csr_array:
         """W in compressed sparse rows over the mask: int32 indices, sorted, explicit zeros kept."""
-        rows, cols = np.nonzero(self.mask.allowed)
-        indptr = np.zeros(self.dense.shape[0] + 1, np.int32)
-        np.cumsum(np.count_nonzero(self.mask.allowed, axis=1), out=indptr[1:])
-        data = aligned_copy(self.dense[rows, cols])
-        indices = aligned_copy(cols, np.int32)
-        return sparse.csr_array((data, indices, indptr), shape=self.dense.shape)
+        packed = Csr.pack(self.dense, self.mask.allowed)
+        return sparse.csr_array((packed.values, packed.indices, packed.indptr), shape=self.dense.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +77,8 @@ def make_weights(problem: Problem, data: Path | None = None) -> Weights:
         dense[...] = rng.standard_normal((M, K), dtype=np.float32)
         dense[~mask.allowed] = 0
         return Weights(dense, mask)
+    from sparsebench import weights as sources
+
     matrix = sources.read(problem.weights, seed=problem.seed, data=data)
     if matrix.values.shape != (M, K):
         rows, cols = matrix.values.shape

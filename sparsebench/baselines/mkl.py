@@ -16,6 +16,7 @@ from sparsebench.errors import UnavailableError
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Plan
 from sparsebench.memory import aligned_copy, aligned_empty
+from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
@@ -99,7 +100,9 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
 
 def square_blocks(problem: Problem) -> list[int]:
     """Square block sizes that hold the pattern without fill and divide the matrix: MKL's BSR knows no other."""
-    rows, cols = problem.pattern.rows, problem.pattern.cols  # type: ignore[attr-defined]
+    if not isinstance(problem.pattern, Block):
+        return []
+    rows, cols = problem.pattern.rows, problem.pattern.cols
     return [
         size
         for size in range(2, min(rows, cols) + 1)
@@ -108,7 +111,7 @@ def square_blocks(problem: Problem) -> list[int]:
 
 
 def _supports_bsr(problem: Problem) -> str | None:
-    if problem.pattern.name != "block":
+    if not isinstance(problem.pattern, Block):
         return "needs pattern 'block'"
     if not square_blocks(problem):
         return f"no square block divides both {problem.pattern} and {problem.M} x {problem.K}"

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Plan, PythonPlan
+from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
@@ -22,16 +23,18 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
-    block = BlockSparse.pack(weights.dense, weights.mask.allowed, (problem.pattern.rows, problem.pattern.cols))  # type: ignore[attr-defined]
+    assert isinstance(problem.pattern, Block)
+    shape = (problem.pattern.rows, problem.pattern.cols)
+    block = BlockSparse.pack(weights.dense, weights.mask.allowed, shape)
     matrix = sparse.bsr_array((block.values, block.indices, block.indptr), shape=block.shape)
-    detail = f"bsr_array @ x, {block.block[0]}x{block.block[1]} blocks, 1 thread"
+    detail = f"bsr_array @ x, {shape[0]}x{shape[1]} blocks, 1 thread"
     return PythonPlan(lambda x, out: matrix @ x, block.nbytes, detail)
 
 
 def _supports_bsr(problem: Problem) -> str | None:
-    if problem.pattern.name != "block":
+    if not isinstance(problem.pattern, Block):
         return "needs pattern 'block'"
-    if problem.M % problem.pattern.rows or problem.K % problem.pattern.cols:  # type: ignore[attr-defined]
+    if problem.M % problem.pattern.rows or problem.K % problem.pattern.cols:
         return f"{problem.pattern} does not divide {problem.M} x {problem.K}"
     return None
 

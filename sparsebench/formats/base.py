@@ -24,13 +24,14 @@ Entries = dict[str, NDArray[Any]]
 class Format(ABC):
     """One weight matrix W [M, K] as a kernel reads it; every array is C-ordered and starts on a cache line.
 
-    A subclass lists its arrays with dtype and number of dimensions in `arrays`; its other fields are whole numbers or
-    tuples of them. `name` is what `save` writes and the package's `load` looks for.
+    A subclass lists its arrays with dtype and number of dimensions in `arrays` and its fields of two whole numbers in
+    `pairs`; its other fields are whole numbers. `name` is what `save` writes and the package's `load` looks for.
     """
 
     shape: tuple[int, int]
     name: ClassVar[str]
     arrays: ClassVar[dict[str, tuple[type[np.generic], int]]]
+    pairs: ClassVar[tuple[str, ...]] = ("shape",)
 
     @abstractmethod
     def unpack(self) -> NDArray[np.float32]:
@@ -95,10 +96,11 @@ class Format(ABC):
             entry = entries[field.name]
             if field.name in cls.arrays:
                 values[field.name] = aligned_copy(entry, entry.dtype)
-            elif entry.dtype.kind != "i" or entry.ndim > 1:
-                raise InputError(f"{path}: '{field.name}' is not a whole number or a list of them")
+            elif entry.dtype.kind != "i" or entry.ndim != (field.name in cls.pairs):
+                kind = "a list of whole numbers" if field.name in cls.pairs else "a whole number"
+                raise InputError(f"{path}: '{field.name}' is {entry.dtype} {list(entry.shape)}; it must be {kind}")
             else:
-                values[field.name] = entry.item() if entry.ndim == 0 else tuple(entry.tolist())
+                values[field.name] = tuple(entry.tolist()) if entry.ndim else entry.item()
         try:
             matrix = cls(**values)
             matrix.validate()
@@ -134,7 +136,8 @@ def read_entries(path: Path) -> Entries:
         If the file cannot be read, is not a complete .npz, or has no `format`, or another `version`.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path}: is a single array, not a matrix saved as .npz")
             entries = {key: archive[key] for key in archive.files}

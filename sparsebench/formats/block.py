@@ -26,6 +26,7 @@ class BlockSparse(Compressed):
     name: ClassVar[str] = "block"
     unit: ClassVar[str] = "block row"
     arrays: ClassVar = {"indptr": (np.int32, 1), "indices": (np.int32, 1), "values": (np.float32, 3)}
+    pairs: ClassVar = ("shape", "block")
 
     @classmethod
     def pack(cls, dense: NDArray[np.float32], allowed: NDArray[np.bool_], block: tuple[int, int]) -> Self:

@@ -56,8 +56,10 @@ def balanced_owners(score: NDArray[np.float64]) -> NDArray[np.int32]:
     underfull groups, which keeps the total optimal for its counts (successive shortest paths: Ahuja, Magnanti and
     Orlin 1993, "Network Flows", section 9.7). S is small, so a path over S groups costs little whatever K is.
     """
+    overlay, inputs = score.shape
+    if inputs <= overlay:
+        return partitioned_owners(score)
     value = np.ascontiguousarray(score.T)
-    inputs, overlay = value.shape
     tie = _TIE * float(value.max()) or 1.0
     price = _prices(score)
     owner = (value - price).argmax(axis=1)

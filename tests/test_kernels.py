@@ -1,0 +1,147 @@
+"""Every kernel x level x pattern x awkward shape against float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sparsebench import isa, registry
+from sparsebench.bench.verify import check, poison, reference
+from sparsebench.kernel import Kernel
+from sparsebench.memory import aligned_empty
+from sparsebench.operands import make_operands
+from sparsebench.patterns import parse_pattern
+from sparsebench.problem import Problem
+
+PATTERNS = (
+    "unstructured",
+    "unstructured/skewed",
+    "block/4x4",
+    "block/8x1",
+    "block/16x1",
+    "block/3x5",
+    "block/32x2",
+    "complementary/1",
+    "complementary/1/partitioned",
+    "complementary/4",
+    "complementary/8",
+    "complementary/16",
+    "complementary/16/partitioned",
+)
+# 1, primes, and one beside the widths of a vector, a tile and a lane group.
+SHAPES = ((1, 1), (1, 31), (31, 1), (7, 13), (16, 48), (17, 49), (67, 101), (130, 64))
+COLUMNS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 65, 97)
+
+
+def run_case(kernel: Kernel, problem: Problem, threads: int) -> None:
+    operands = make_operands(problem)
+    plan = kernel.prepare(problem, operands.weights, threads)
+    assert plan.packed_bytes > 0
+    out = aligned_empty((problem.M, problem.N))
+    poison(out)
+    plan.run(operands.x, out)
+    verdict = check(out, reference(operands))
+    assert verdict.status in ("ok", "mistrusted"), f"{kernel.name} {problem} T={threads}: {verdict.error}"
+
+
+OURS = [
+    (name, pattern)
+    for name, kernel in registry.kernels().items()
+    for pattern in PATTERNS
+    if kernel.provider == "sparsebench"
+    and not kernel.supports(Problem("matmul", 8, 8, 8, parse_pattern(pattern), density=0.2))
+]
+
+
+@pytest.mark.parametrize(("name", "pattern"), OURS)
+@pytest.mark.parametrize("level", isa.built())
+def test_our_kernels(level: str, name: str, pattern: str) -> None:
+    if level not in isa.available():
+        pytest.skip(f"this CPU does not have level {level}")
+    kernel = registry.kernels("matmul", level)[name]
+    for M, K in SHAPES:
+        for N in COLUMNS:
+            run_case(kernel, Problem("matmul", M, K, N, parse_pattern(pattern), density=0.2), threads=1 + (M + N) % 2)
+
+
+@pytest.mark.parametrize("density", [0.002, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("name", sorted(registry.kernels()))
+def test_every_kernel_at_every_density(name: str, density: float) -> None:
+    kernel = registry.kernels()[name]
+    if kernel.missing:
+        pytest.skip(kernel.missing)
+    problems = [
+        Problem("matmul", M, K, N, parse_pattern(pattern), density)
+        for pattern in PATTERNS
+        for M, K, N in ((64, 64, 16), (48, 96, 1), (33, 70, 5))
+    ]
+    able = [problem for problem in problems if not kernel.supports(problem)]
+    assert able
+    for problem in able:
+        run_case(kernel, problem, threads=1)
+
+
+@pytest.mark.parametrize("pattern", ["unstructured", "block/4x4"])
+def test_a_single_non_zero(pattern: str) -> None:
+    problem = Problem("matmul", 64, 64, 16, parse_pattern(pattern), density=1e-9)
+    for kernel in registry.kernels().values():
+        if not kernel.missing and not kernel.supports(problem):
+            run_case(kernel, problem, threads=2)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    M=st.integers(1, 150),
+    K=st.integers(1, 150),
+    N=st.integers(1, 110),
+    density=st.floats(0.02, 1.0),
+    pattern=st.sampled_from(PATTERNS),
+    seed=st.integers(0, 1000),
+    threads=st.integers(1, 3),
+)
+def test_our_kernels_on_anything(
+    M: int, K: int, N: int, density: float, pattern: str, seed: int, threads: int
+) -> None:
+    problem = Problem("matmul", M, K, N, parse_pattern(pattern), density, seed=seed)
+    for kernel in registry.kernels().values():
+        if kernel.provider == "sparsebench" and not kernel.supports(problem):
+            run_case(kernel, problem, threads)
+
+
+@pytest.mark.parametrize("name", ["csr", "complementary", "dense"])
+@pytest.mark.parametrize("N", [1, 5, 64, 70])
+def test_blocks_of_k(name: str, N: int) -> None:
+    """K large enough that every plan cuts it: for the panel, and for inputs of two bytes."""
+    problem = Problem("matmul", 19, 70_001, N, parse_pattern("complementary/4"), density=1 / 3)
+    run_case(registry.kernels()[name], problem, threads=2)
+
+
+def test_a_plan_refuses_other_shapes() -> None:
+    problem = Problem("matmul", 8, 16, 4, parse_pattern("unstructured"), density=0.5)
+    operands = make_operands(problem)
+    for kernel in registry.kernels().values():
+        if kernel.missing or kernel.supports(problem) or kernel.timed_in == "python":
+            continue
+        plan = kernel.prepare(problem, operands.weights, 1)
+        if kernel.provider == "sparsebench":
+            with pytest.raises(ValueError, match="before call"):
+                plan.call()
+        with pytest.raises(ValueError, match="x is 17 x 4"):
+            plan.bind(aligned_empty((17, 4)), aligned_empty((8, 4)))
+        with pytest.raises(ValueError, match="out is 8 x 5"):
+            plan.bind(operands.x, aligned_empty((8, 5)))
+
+
+def test_results_do_not_depend_on_threads() -> None:
+    problem = Problem("matmul", 200, 300, 70, parse_pattern("unstructured/skewed"), density=0.1)
+    operands = make_operands(problem)
+    kernel = registry.kernels()["csr"]
+    answers = []
+    for threads in (1, 2, 3, 5):
+        out = aligned_empty((200, 70))
+        kernel.prepare(problem, operands.weights, threads).run(operands.x, out)
+        answers.append(out)
+    for other in answers[1:]:
+        assert np.array_equal(answers[0], other)

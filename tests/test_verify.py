@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparsebench.bench.verify import check, poison, reference
+from sparsebench.operands import Operands, make_operands
+from sparsebench.patterns import parse_pattern
+from sparsebench.problem import Problem
+
+
+@pytest.fixture
+def operands() -> Operands:
+    return make_operands(Problem("matmul", 20, 30, 6, parse_pattern("unstructured"), density=0.3))
+
+
+@pytest.mark.parametrize("density", [0.05, 0.9])
+def test_reference_is_the_product_in_float64(density: float) -> None:
+    operands = make_operands(Problem("matmul", 20, 30, 6, parse_pattern("unstructured"), density))
+    expected = reference(operands)
+    dense = operands.weights.dense.astype(np.float64)
+    assert expected.y.dtype == np.float64
+    np.testing.assert_allclose(expected.y, dense @ operands.x.astype(np.float64), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(expected.magnitude, abs(dense) @ abs(operands.x.astype(np.float64)), rtol=1e-13)
+    assert expected.length == np.count_nonzero(operands.weights.mask.allowed, axis=1).max()
+
+
+def test_the_right_answer_in_fp32_is_ok(operands: Operands) -> None:
+    expected = reference(operands)
+    verdict = check(operands.weights.dense @ operands.x, expected)
+    assert verdict.status == "ok"
+    assert 0 < verdict.max_rel_error <= expected.tolerance
+
+
+def test_a_small_mistake_is_wrong(operands: Operands) -> None:
+    expected = reference(operands)
+    out = expected.y.astype(np.float32)
+    out[7, 3] += np.float32(2e-4) * np.float32(expected.magnitude[7, 3])
+    verdict = check(out, expected)
+    assert verdict.status == "wrong"
+    assert "y[7, 3]" in verdict.error
+
+
+def test_an_element_not_written_is_wrong(operands: Operands) -> None:
+    expected = reference(operands)
+    out = np.empty((20, 6), np.float32)
+    poison(out)
+    out[:, :5] = expected.y[:, :5]
+    verdict = check(out, expected)
+    assert verdict.status == "wrong"
+    assert "y[0, 5] is nan" in verdict.error
+
+
+def test_anything_in_an_empty_row_is_wrong() -> None:
+    operands = make_operands(Problem("matmul", 40, 4, 3, parse_pattern("unstructured"), density=0.1))
+    expected = reference(operands)
+    empty = int(np.flatnonzero(expected.magnitude[:, 0] == 0)[0])
+    out = expected.y.astype(np.float32)
+    out[empty, 0] = 1e-30
+    assert check(out, expected).status == "wrong"
+
+
+def test_an_answer_of_zeros_is_mistrusted() -> None:
+    operands = make_operands(Problem("matmul", 500, 4, 3, parse_pattern("unstructured"), density=1e-6))
+    expected = reference(operands)
+    verdict = check(expected.y.astype(np.float32), expected)
+    assert verdict.status == "mistrusted"
