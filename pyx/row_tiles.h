@@ -45,24 +45,28 @@ ALWAYS_INLINE void ROWS(group)(int N, const lane_groups *G, ptrdiff_t b, ptrdiff
                 acc[0][n][i] += weights * xk[n];
         }
     }
+    EACH (n, 0, N)
+        EACH (i, 0, VECTORS)
+            EACH (u, 1, U)
+                acc[0][n][i] += acc[u][n][i];
+    float *out = y + (ptrdiff_t)G->row[g] * N;
+    if (N == 1 && G->rows[g] == L) {
+        EACH (i, 0, VECTORS) {
+            V *at = (V *)(out + i * VN);
+            if (b)
+                acc[0][0][i] += *at;
+            *at = acc[0][0][i];
+        }
+        return;
+    }
+    /* The sums lie column by column, Y row by row. */
     float sums[MAX_ROW_COLUMNS * L] __attribute__((aligned(64)));
     EACH (n, 0, N)
-        EACH (i, 0, VECTORS) {
-            V total = acc[0][n][i];
-            EACH (u, 1, U)
-                total += acc[u][n][i];
-            *(V *)(sums + n * L + i * VN) = total;
-        }
-    float *out = y + (ptrdiff_t)G->row[g] * N;
-    const int rows = G->rows[g];
-    if (b)
-        for (int r = 0; r < rows; r++)
-            for (int n = 0; n < N; n++)
-                out[r * N + n] += sums[n * L + r];
-    else
-        for (int r = 0; r < rows; r++)
-            for (int n = 0; n < N; n++)
-                out[r * N + n] = sums[n * L + r];
+        EACH (i, 0, VECTORS)
+            *(V *)(sums + n * L + i * VN) = acc[0][n][i];
+    for (int r = 0; r < G->rows[g]; r++)
+        EACH (n, 0, N)
+            out[r * N + n] = b ? out[r * N + n] + sums[n * L + r] : sums[n * L + r];
 }
 
 #define COLUMNS(N)                                                                                                     \

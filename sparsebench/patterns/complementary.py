@@ -19,6 +19,8 @@ from sparsebench.patterns.base import Mask, Pattern
 
 Arrangement = Literal["balanced", "partitioned"]
 LANES = (1, 4, 8, 16)
+# Beyond, a set would hold more lane groups than a layer has inputs, and arrays of [sets, overlay] no longer fit.
+MAX_OVERLAY = 4096
 
 _ASSIGN: dict[Arrangement, Callable[[NDArray[np.float64]], NDArray[np.int32]]] = {
     "balanced": balanced_owners,
@@ -60,6 +62,15 @@ class Complementary(Pattern):
     def __str__(self) -> str:
         label = f"{self.name}/{self.lanes}"
         return label if self.arrangement == "balanced" else f"{label}/{self.arrangement}"
+
+    def check(self, density: float) -> None:
+        """Raise InputError unless density lies in (0, 1] and overlays at most MAX_OVERLAY lane groups."""
+        Pattern.check(self, density)
+        if self.overlay(density) > MAX_OVERLAY:
+            raise InputError(
+                f"density {density:g} would overlay {self.overlay(density)} lane groups; pattern '{self.name}' takes"
+                f" at most {MAX_OVERLAY}, so densities from {1 / MAX_OVERLAY:.3g} up"
+            )
 
     def overlay(self, density: float) -> int:
         """Lane groups in a set: the whole number nearest to 1/density, at least 1."""

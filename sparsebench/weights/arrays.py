@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sparsebench.errors import InputError
 from sparsebench.memory import require_memory
 from sparsebench.weights.address import Source
-from sparsebench.weights.matrix import Matrix, MatrixRef, is_layer, is_real, layer_shape, layer_values
+from sparsebench.weights.matrix import Matrix, MatrixRef, is_layer, is_real, layer_shape, layer_values, require_real
 from sparsebench.weights.names import listed, nearest
 
 # What NumPy and zipfile raise on files that are cut short, overwritten, or not theirs at all.
@@ -63,6 +63,7 @@ def read(source: Source, seed: int) -> Matrix:
     header = headers[""] if source.path.suffix == ".npy" else _selected(source, headers)
     where = f"weights '{source.address}'"
     rows, cols = layer_shape(header.shape, where)
+    require_real(header.dtype, where)
     require_memory(rows * cols * (header.dtype.itemsize + 4 + 1), where)
     return Matrix(layer_values(_load(source), where))
 
@@ -70,8 +71,7 @@ def read(source: Source, seed: int) -> Matrix:
 def _ref(source: Source, name: str, header: _Header) -> MatrixRef:
     where = f"weights '{source.address}'"
     rows, cols = layer_shape(header.shape, where)
-    if not is_real(header.dtype):
-        raise InputError(f"{where} hold {header.dtype}; weights are real numbers, of a float or integer type")
+    require_real(header.dtype, where)
     return MatrixRef(source.address, name, rows, cols)
 
 

