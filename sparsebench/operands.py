@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from sparsebench import weights as sources
 from sparsebench.errors import InputError
 from sparsebench.formats import Csr
 from sparsebench.memory import aligned_copy, aligned_empty, require_memory
@@ -77,8 +78,6 @@ def make_weights(problem: Problem, data: Path | None = None) -> Weights:
         dense[...] = rng.standard_normal((M, K), dtype=np.float32)
         dense[~mask.allowed] = 0
         return Weights(dense, mask)
-    from sparsebench import weights as sources
-
     matrix = sources.read(problem.weights, seed=problem.seed, data=data)
     if matrix.values.shape != (M, K):
         rows, cols = matrix.values.shape

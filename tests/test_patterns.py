@@ -40,7 +40,7 @@ LABELS = [
     "complementary/16",
 ]
 SIDES = st.sampled_from([1, 2, 3, 7, 8, 9, 16, 31, 33, 64])
-DENSITIES = st.sampled_from([1e-4, 0.05, 0.1, 0.25, 1 / 3, 0.5, 0.95, 1.0])
+DENSITIES = st.floats(min_value=1e-3, max_value=1.0)
 
 
 def gaussian(rows: int, cols: int, seed: int = 0) -> np.ndarray:
@@ -334,3 +334,8 @@ def test_zero_weights_keep_everything() -> None:
     zeros = np.zeros((8, 40), np.float32)
     for label in LABELS:
         assert kept(zeros, parse_pattern(label).prune(zeros, 0.1)) == (1.0, 1.0)
+
+
+def test_a_density_that_overlays_absurdly_many_is_refused() -> None:
+    with pytest.raises(InputError, match="would overlay 1000000000 lane groups; .* at most 4096"):
+        Complementary(8).check(1e-9)
