@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from sparsebench.bench.machine import cache_sizes
 from sparsebench.tiling import Caches, Tiling, choose, choose_kblock
 
 if TYPE_CHECKING:
@@ -14,18 +14,15 @@ if TYPE_CHECKING:
     from sparsebench.kernel import Plan
     from sparsebench.problem import Problem
 
+# Where the system does not tell: what the smallest cores of recent years have.
+_L1_BYTES, _L2_BYTES = 32 << 10, 512 << 10
+
 
 @cache
 def caches() -> Caches:
-    """Data caches of one core; 32 KiB and 512 KiB where the system does not tell."""
-
-    def size(name: str, otherwise: int) -> int:
-        try:
-            return os.sysconf(name) or otherwise
-        except (ValueError, OSError):
-            return otherwise
-
-    return Caches(size("SC_LEVEL1_DCACHE_SIZE", 32 << 10), size("SC_LEVEL2_CACHE_SIZE", 512 << 10))
+    """Data caches of one core."""
+    sizes = cache_sizes()
+    return Caches(sizes["L1d"] or _L1_BYTES, sizes["L2"] or _L2_BYTES)
 
 
 def prepare_groups(

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sparsebench.errors import InputError
-from sparsebench.patterns import Pattern, parse_pattern
+from sparsebench.patterns import Block, Complementary, Pattern, parse_pattern
 
 Op = Literal["matmul"]
 Cache = Literal["warm", "cold"]
@@ -142,3 +142,22 @@ class Problem:
             x_layout=options.get("layout", "row"),  # type: ignore[arg-type]
             weights=address or "random",
         )
+
+
+def columns(problem: Problem) -> dict[str, Any]:
+    """What results and ``--where`` call the parts of a problem; `pattern` is the bare name."""
+    pattern = problem.pattern
+    return {
+        "op": problem.op,
+        "pattern": pattern.name,
+        "overlay": problem.overlay,
+        "lanes": pattern.lanes if isinstance(pattern, Complementary) else None,
+        "block": f"{pattern.rows}x{pattern.cols}" if isinstance(pattern, Block) else None,
+        "weights": problem.weights,
+        "density": problem.density,
+        "act_density": problem.act_density,
+        "M": problem.M,
+        "K": problem.K,
+        "N": problem.N,
+        "cache": problem.cache,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -16,14 +17,23 @@ class CaseResult:
     Attributes
     ----------
     group
-        Cases with equal `group` were measured in the same rounds of the same worker, so that the
-        i-th samples of two of them may be divided.
+        Cases with equal, non-empty `group` were measured in the same rounds of the same worker, so that the i-th
+        samples of two of them may be divided.
+    baseline
+        Name of the kernel that speed-ups of the group are over.
+    error
+        What is wrong where `status` is not ok: a difference, an exception, the command that installs a library.
     samples_s
         Seconds per call, one value a round, in round order.
     inner
         Calls per sample.
-    ratios
-        Whether rounds ended because intervals were narrow ("precise") or time was up ("time").
+    stopped_by
+        Why rounds ended: "precise" (narrow intervals), "budget" (time was up), "rounds" (most rounds made); "" where
+        nothing was measured.
+    max_rel_error
+        Largest |y - reference| / sum |w||x| over the output; infinite where an output is not finite.
+    kept_l1, kept_l2
+        Fractions of the L1 norm and of the squared L2 norm that pruning kept; None where nothing was pruned.
     """
 
     suite: str
@@ -70,31 +80,52 @@ class CaseResult:
         return (self.suite, self.problem, self.kernel, self.threads, self.level)
 
     @property
+    def measured(self) -> bool:
+        """Whether the case has a time: a wrong answer never has, whatever was timed before it was found."""
+        return self.status in ("ok", "mistrusted") and self.median_s is not None
+
+    @property
     def gflops_useful(self) -> float | None:
         """2 nnz N / time, in GFLOP/s: the multiplications that the pattern leaves."""
-        if self.median_s is None or self.nnz is None:
+        if not self.measured or self.median_s is None or self.nnz is None:
             return None
         return 2e-9 * self.nnz * self.N / self.median_s
 
     @property
     def gflops_dense(self) -> float | None:
         """2 M K N / time, in GFLOP/s: what a dense kernel would need to be as fast."""
-        if self.median_s is None:
+        if not self.measured or self.median_s is None:
             return None
         return 2e-9 * self.M * self.K * self.N / self.median_s
 
     def to_json(self) -> dict[str, Any]:
-        """The record as JSON types."""
-        return asdict(self)
+        """Return the record as JSON types; JSON has no infinity, so an infinite error becomes a string."""
+        record = asdict(self)
+        if self.max_rel_error is not None and not math.isfinite(self.max_rel_error):
+            record["max_rel_error"] = str(self.max_rel_error)
+        return record
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> CaseResult:
-        """Read a record; unknown keys of a newer minor version are ignored, missing ones raise KeyError."""
+        """Read a record; keys that only a newer minor version knows are ignored.
+
+        Raises
+        ------
+        ValueError
+            If a key is missing, the status is not one of `STATUSES`, or a sample is not a positive number.
+        """
         known = {f.name for f in fields(cls)}
-        missing = {f.name for f in fields(cls) if f.name in _REQUIRED} - record.keys()
+        missing = _REQUIRED - record.keys()
         if missing:
-            raise KeyError(f"record lacks {', '.join(sorted(missing))}")
-        return cls(**{name: value for name, value in record.items() if name in known})
+            raise ValueError(f"the record lacks {', '.join(sorted(missing))}")
+        result = cls(**{name: value for name, value in record.items() if name in known})
+        if result.status not in STATUSES:
+            raise ValueError(f"status '{result.status}' is not one of {', '.join(STATUSES)}")
+        if not all(isinstance(s, int | float) and math.isfinite(s) and s > 0 for s in result.samples_s):
+            raise ValueError("samples_s holds something other than positive numbers")
+        if isinstance(result.max_rel_error, str):
+            result.max_rel_error = float(result.max_rel_error)
+        return result
 
 
 _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
@@ -103,7 +134,7 @@ _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
 COLUMNS = (
     "suite", "problem", "op", "pattern", "overlay", "lanes", "block", "weights", "density", "nnz", "act_density",
     "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "timed_in", "status", "error", "detail",
-    "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "prepare_s", "packed_bytes",
+    "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks", "prepare_s", "packed_bytes",
     "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
     "max_rel_error", "kept_l1", "kept_l2", "group",
 )  # fmt: skip

@@ -65,6 +65,7 @@ def run(
         if dry_run:
             print_cases(plan, json)
             return
+        folder.repair()
     else:
         plan = make_plan(
             Request(

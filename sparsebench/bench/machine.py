@@ -1,0 +1,286 @@
+"""What this machine is (its key: what may be compared) and how it is doing (conditions: what was so at the time).
+
+Read from /proc and /sys; both roots can be given, for tests. What a system does not tell is None, never an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PROC = Path("/proc")
+SYS = Path("/sys")
+_LIBRARIES = ("numpy", "scipy", "mkl", "pandas", "threadpoolctl")
+# Load per core, steal and so on beyond which a warning is due.
+_BUSY_LOAD = 0.5
+_MUCH_STEAL = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something that makes numbers doubtful here, and what to do about it."""
+
+    what: str
+    advice: str
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _first_cpu(proc: Path) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in (_text(proc / "cpuinfo") or "").splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _bytes(text: str | None) -> int | None:
+    match = re.fullmatch(r"(\d+)([KMG]?)", text or "")
+    return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else None
+
+
+def cache_sizes(sys: Path = SYS) -> dict[str, int | None]:
+    """Bytes of one instance of the data caches L1d, L2 and L3, as the first CPU sees them; None where not told."""
+    sizes: dict[str, int | None] = {"L1d": None, "L2": None, "L3": None}
+    for index in sorted((sys / "devices/system/cpu/cpu0/cache").glob("index[0-9]*")):
+        if _text(index / "type") in ("Data", "Unified"):
+            name = {"1": "L1d", "2": "L2", "3": "L3"}.get(_text(index / "level") or "")
+            if name:
+                sizes[name] = _bytes(_text(index / "size"))
+    return sizes
+
+
+def machine_key(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
+    """Facts that decide whether two runs may be compared; no clock rates, which change by the minute."""
+    cpu = _first_cpu(proc)
+    flags = sorted((cpu.get("flags") or cpu.get("Features") or "").split())
+    return {
+        "architecture": platform.machine(),
+        "vendor": cpu.get("vendor_id") or cpu.get("CPU implementer"),
+        "model": cpu.get("model name") or cpu.get("CPU part"),
+        "family": cpu.get("cpu family") or cpu.get("CPU architecture"),
+        "model_number": cpu.get("model") or cpu.get("CPU variant"),
+        "stepping": cpu.get("stepping") or cpu.get("CPU revision"),
+        "cores": len(_cores(sys)) or None,
+        "threads_per_core": _threads_per_core(sys),
+        "caches": cache_sizes(sys),
+        "numa_nodes": len(list((sys / "devices/system/node").glob("node[0-9]*"))) or None,
+        "flags": hashlib.sha256(" ".join(flags).encode()).hexdigest()[:12] if flags else None,
+    }
+
+
+def key_hash(key: dict[str, Any]) -> str:
+    """A short name for a machine key."""
+    return hashlib.sha256(repr(sorted(key.items())).encode()).hexdigest()[:12]
+
+
+def _cores(sys: Path) -> dict[tuple[str | None, str], list[int]]:
+    """CPUs of each core, by (package, core id)."""
+    found: dict[tuple[str | None, str], list[int]] = {}
+    for cpu in (sys / "devices/system/cpu").glob("cpu[0-9]*"):
+        core = _text(cpu / "topology/core_id")
+        if core is not None:
+            package = _text(cpu / "topology/physical_package_id")
+            found.setdefault((package, core), []).append(int(cpu.name.removeprefix("cpu")))
+    return found
+
+
+def _threads_per_core(sys: Path) -> int | None:
+    return max((len(cpus) for cpus in _cores(sys).values()), default=None)
+
+
+def affinity() -> set[int]:
+    """CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def cgroup_quota(sys: Path = SYS) -> float | None:
+    """CPUs that the control group allows (version 2, then 1); None for no limit."""
+    limit = (_text(sys / "fs/cgroup/cpu.max") or "").split()
+    if len(limit) == 2 and limit[0].isdecimal():
+        return int(limit[0]) / int(limit[1])
+    quota, period = (_text(sys / f"fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
+    if quota and period and quota.isdecimal():
+        return int(quota) / int(period)
+    return None
+
+
+def usable_cpus(sys: Path = SYS) -> list[int]:
+    """One CPU of each core that this process may use, at most as many as the control group's quota allows."""
+    allowed = affinity()
+    cores = _cores(sys)
+    chosen = sorted(min(mine) for cpus in cores.values() if (mine := allowed.intersection(cpus)))
+    chosen = chosen or sorted(allowed)
+    quota = cgroup_quota(sys)
+    return chosen[: max(1, int(quota))] if quota else chosen
+
+
+def _steal_share(proc: Path) -> float | None:
+    """Share of all time since boot that the hypervisor took."""
+    fields = (_text(proc / "stat") or "").splitlines()[:1]
+    numbers = [int(field) for field in fields[0].split()[1:]] if fields else []
+    return numbers[7] / sum(numbers[:8]) if len(numbers) >= 8 and sum(numbers[:8]) else None
+
+
+def conditions(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
+    """What may differ from one run to the next on the same machine."""
+    cpu = _first_cpu(proc)
+    frequency = sys / "devices/system/cpu"
+    turbo_off = _text(frequency / "intel_pstate/no_turbo")
+    boost = _text(frequency / "cpufreq/boost")
+    return {
+        "governor": _text(frequency / "cpu0/cpufreq/scaling_governor"),
+        "turbo": {"0": True, "1": False}.get(turbo_off or "", {"1": True, "0": False}.get(boost or "")),
+        "clock_mhz": float(cpu["cpu MHz"]) if "cpu MHz" in cpu else None,
+        "load": list(os.getloadavg()),
+        "steal_share": _steal_share(proc),
+        "cgroup_cpus": cgroup_quota(sys),
+        "affinity": sorted(affinity()),
+        "huge_pages": _selected(_text(sys / "kernel/mm/transparent_hugepage/enabled")),
+        "hypervisor": "hypervisor" in cpu.get("flags", "").split(),
+        "kernel": platform.release(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "python": platform.python_version(),
+        "build": build_info(),
+        "libraries": {name: version for name in _LIBRARIES if (version := _version(name))},
+        "openblas_variables": {
+            name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ
+        },
+    }
+
+
+def _selected(text: str | None) -> str | None:
+    match = re.search(r"\[(\w+)\]", text or "")
+    return match[1] if match else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def build_info() -> dict[str, Any] | None:
+    """Compiler, flags and levels as the build recorded them."""
+    try:
+        from sparsebench._kernels import _build_info
+    except ImportError:
+        return None
+    return {
+        "compiler": _build_info.COMPILER,
+        "cython": _build_info.CYTHON,
+        "flags": _build_info.FLAGS,
+        "levels": _build_info.LEVELS,
+    }
+
+
+def mkl_code_path(proc: Path = PROC) -> str | None:
+    """Which of its code paths MKL has loaded into this process (avx512, avx2, def, ...); None before its first call."""
+    found = re.findall(r"/libmkl_(def|mc3|avx2|avx512|avx10)\.so", _text(proc / "self/maps") or "")
+    return str(found[-1]) if found else None
+
+
+def loaded_libraries(proc: Path = PROC) -> dict[str, Any]:
+    """BLAS and OpenMP libraries really loaded in this process, their kernels and threads, and MKL's code path."""
+    import threadpoolctl
+
+    pools = [
+        {
+            "api": pool["user_api"],
+            "library": pool["internal_api"],
+            "version": pool["version"],
+            "kernel": pool.get("architecture"),
+            "layer": pool.get("threading_layer"),
+            "threads": pool["num_threads"],
+            "file": Path(pool["filepath"]).name,
+        }
+        for pool in threadpoolctl.threadpool_info()
+    ]
+    return {"pools": pools, "mkl_code_path": mkl_code_path(proc)}
+
+
+def _checks(key: dict[str, Any], now: dict[str, Any]) -> list[tuple[bool, Callable[[], Warning]]]:
+    cores = key["cores"] or len(now["affinity"])
+    steal, quota = now["steal_share"], now["cgroup_cpus"]
+    return [
+        (
+            now["governor"] not in (None, "performance"),
+            lambda: Warning(
+                f"the CPU frequency governor is '{now['governor']}'",
+                "set it: sudo cpupower frequency-set -g performance",
+            ),
+        ),
+        (
+            now["load"][0] > _BUSY_LOAD * cores,
+            lambda: Warning(
+                f"the load is {now['load'][0]:.1f} on {cores} cores", "stop other work, then run again: ps aux --sort=-%cpu"
+            ),
+        ),
+        (
+            steal is not None and steal > _MUCH_STEAL,
+            lambda: Warning(
+                f"the hypervisor took {steal:.1%} of the time since boot", "trust ratios, not times; run on bare metal"
+            ),
+        ),
+        (
+            (key["threads_per_core"] or 1) > 1,
+            lambda: Warning(
+                f"{key['threads_per_core']} hardware threads share each core",
+                "one of each is used; keep its siblings idle, or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
+            ),
+        ),
+        (
+            quota is not None and quota < cores,
+            lambda: Warning(
+                f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit"
+            ),
+        ),
+        (
+            now["huge_pages"] == "never",
+            lambda: Warning(
+                "transparent huge pages are off",
+                "allow them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",
+            ),
+        ),
+        (
+            bool(now["hypervisor"]),
+            lambda: Warning("this is a virtual machine", "trust ratios within a run more than times across runs"),
+        ),
+        (
+            bool(now["openblas_variables"]),
+            lambda: Warning(
+                f"{' and '.join(now['openblas_variables'])} set in this shell slow NumPy and SciPy down",
+                "nothing to do: they are removed from the environment in which is measured",
+            ),
+        ),
+        (
+            key["architecture"] in ("x86_64", "AMD64") and key["vendor"] not in (None, "GenuineIntel"),
+            lambda: Warning(
+                f"MKL runs its generic code on this CPU ({key['vendor']})",
+                "mkl-* rows understate what a dense library can do here: read numpy-dense beside them",
+            ),
+        ),
+    ]
+
+
+def warnings(key: dict[str, Any], now: dict[str, Any]) -> list[Warning]:
+    """What makes numbers doubtful under these conditions, each with advice; nothing is changed."""
+    return [make() for applies, make in _checks(key, now) if applies]

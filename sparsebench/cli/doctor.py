@@ -1,0 +1,3 @@
+"""``sparsebench doctor``."""
+def doctor() -> None:
+    """Say what this machine is."""

@@ -1,0 +1,167 @@
+"""Suites and problem strings become groups: one problem, its kernels, one thread count, one level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from sparsebench import weights
+from sparsebench.errors import InputError
+from sparsebench.problem import Problem, columns
+from sparsebench.suite.load import Loaded, nearest
+from sparsebench.suite.schema import ProblemTable
+
+DEFAULT_BASELINE = "mkl-dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is measured together, in the same rounds."""
+
+    suite: str
+    problem: Problem
+    kernels: tuple[str, ...]
+    threads: int
+    level: str
+    baseline: str
+
+
+def _select(globs: Sequence[str], known: Sequence[str], where: str) -> tuple[str, ...]:
+    """Names that match any glob, in the registry's order; a glob that matches none is an error."""
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in known):
+            raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, known)}")
+    return tuple(name for name in known if any(fnmatchcase(name, glob) for glob in globs))
+
+
+def _thread_counts(asked: Sequence[int | str], cores: int) -> list[int]:
+    counts: list[int] = []
+    for entry in asked:
+        count = cores if entry == "all" else int(entry)
+        if count > cores:
+            raise InputError(f"threads {count}: this machine has {cores} core{'s' if cores > 1 else ''} to run on")
+        if count < 1:
+            raise InputError(f"threads {count}: a thread count must be at least 1")
+        if count not in counts:
+            counts.append(count)
+    return counts
+
+
+def _matrices(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, str, float | None]]:
+    """Yield (M, K, address, stored density) of each weight matrix of a problem table."""
+    if table.weights == "random":
+        for M, K in table.shapes or ():
+            yield M, K, "random", None
+        return
+    source = table.weights if isinstance(table.weights, str) else table.weights.source
+    per_shape = None if isinstance(table.weights, str) else table.weights.per_shape
+    seen: dict[tuple[int, int], int] = {}
+    for ref in weights.expand(source, data=data):
+        shape = (ref.rows, ref.cols)
+        seen[shape] = seen.get(shape, 0) + 1
+        if (table.shapes is None or shape in table.shapes) and (per_shape is None or seen[shape] <= per_shape):
+            yield ref.rows, ref.cols, ref.address, ref.stored_density
+    absent = [shape for shape in table.shapes or () if shape not in seen]
+    if absent:
+        had = ", ".join(f"{M}x{K}" for M, K in sorted(seen))
+        raise InputError(f"weights '{source}' have no matrix of {absent[0][0]}x{absent[0][1]}; they have {had}")
+
+
+def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
+    for M, K, address, stored_density in _matrices(table, data):
+        for entry in table.patterns:
+            pattern = entry.build()
+            densities = table.density
+            if pattern.name == "stored":
+                if stored_density is None:
+                    raise InputError(f"weights '{address}' are dense: pattern 'stored' needs a sparse file")
+                densities = [round(stored_density, 12)]
+            for density in densities:
+                for act_density in table.act_density:
+                    for N in table.n:
+                        for cache in table.cache:
+                            yield Problem(
+                                op=table.op,
+                                M=M,
+                                K=K,
+                                N=N,
+                                pattern=pattern,
+                                density=density,
+                                act_density=act_density,
+                                seed=table.seed if seed is None else seed,
+                                cache=cache,
+                                weights=address,
+                            )
+
+
+def expand(
+    loaded: Loaded,
+    *,
+    kernel_names: Sequence[str],
+    cores: int,
+    level: str,
+    threads: Sequence[int | str] | None = None,
+    kernels: Sequence[str] | None = None,
+    where: str | None = None,
+    data: Path | None = None,
+    seed: int | None = None,
+) -> list[Group]:
+    """Expand a suite; `threads`, `seed` replace the suite's, `kernels` (globs) and `where` narrow it.
+
+    Raises
+    ------
+    InputError
+        If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
+    """
+    suite = loaded.suite
+    baseline = _select([suite.baseline], kernel_names, f"suite '{loaded.name}', baseline")[0]
+    narrowed = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
+    merged: dict[str, tuple[Problem, set[str]]] = {}
+    for number, table in enumerate(suite.problems):
+        chosen = _select(table.kernels, kernel_names, f"suite '{loaded.name}', problems[{number}].kernels")
+        for problem in _problems(table, data, seed):
+            merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
+    groups = [
+        Group(loaded.name, problem, names, count, level, baseline)
+        for count in _thread_counts(threads or suite.threads, cores)
+        for problem, chosen_names in merged.values()
+        if (names := tuple(name for name in narrowed if name in chosen_names))
+    ]
+    if not groups:
+        raise InputError(f"suite '{loaded.name}': --kernels leaves no kernel of the suite")
+    return _filtered(groups, where) if where else groups
+
+
+def single(
+    problem: Problem,
+    *,
+    kernel_names: Sequence[str],
+    cores: int,
+    level: str,
+    threads: Sequence[int | str] | None = None,
+    kernels: Sequence[str] | None = None,
+) -> list[Group]:
+    """Groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
+    names = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
+    group = Group("problem", problem, names, 1, level, DEFAULT_BASELINE)
+    return [replace(group, threads=count) for count in _thread_counts(threads or [1], cores)]
+
+
+def _row(group: Group) -> dict[str, Any]:
+    return columns(group.problem) | {"problem": str(group.problem), "threads": group.threads}
+
+
+def _filtered(groups: list[Group], where: str) -> list[Group]:
+    import pandas as pd
+
+    frame = pd.DataFrame([_row(group) for group in groups])
+    try:
+        kept = frame.query(where, engine="python").index
+    except Exception as error:  # pandas raises whatever the expression raises
+        raise InputError(f"--where '{where}': {error}; columns: {', '.join(frame.columns)}") from None
+    if kept.empty:
+        raise InputError(f"--where '{where}' selects none of {len(groups)} problems")
+    return [groups[index] for index in kept]

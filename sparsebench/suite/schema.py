@@ -1,0 +1,150 @@
+"""The schema of suite files (pydantic), from which the published JSON schema is made too."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+
+from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Density = Annotated[float, Field(gt=0, le=1)]
+Numbers = Annotated[list[PositiveInt], BeforeValidator(_as_list), Field(min_length=1)]
+Densities = Annotated[list[Density], BeforeValidator(_as_list), Field(min_length=1)]
+Threads = PositiveInt | Literal["all"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class UnstructuredTable(_Table):
+    """Non-zeros anywhere; skewed: with the uneven rows of magnitude pruning."""
+
+    name: Literal["unstructured"]
+    skewed: bool = False
+
+    def build(self) -> Pattern:
+        """The pattern of this table."""
+        return Unstructured(self.skewed)
+
+
+class BlockTable(_Table):
+    """Whole blocks of rows x cols."""
+
+    name: Literal["block"]
+    rows: PositiveInt
+    cols: PositiveInt
+
+    def build(self) -> Pattern:
+        """The pattern of this table."""
+        return Block(self.rows, self.cols)
+
+
+class ComplementaryTable(_Table):
+    """1/density lane groups overlaid in one dense array."""
+
+    name: Literal["complementary"]
+    lanes: Literal[1, 4, 8, 16] = 8
+    arrangement: Literal["balanced", "partitioned"] = "balanced"
+
+    def build(self) -> Pattern:
+        """The pattern of this table."""
+        return Complementary(self.lanes, self.arrangement)
+
+
+class StoredTable(_Table):
+    """The non-zeros that the weights' file stores."""
+
+    name: Literal["stored"]
+
+    def build(self) -> Pattern:
+        """The pattern of this table."""
+        return Stored()
+
+
+PatternTable = Annotated[
+    UnstructuredTable | BlockTable | ComplementaryTable | StoredTable, Field(discriminator="name")
+]
+
+
+class WeightsTable(_Table):
+    """Weights from files: an address, and which of its matrices to take."""
+
+    source: str
+    per_shape: PositiveInt | None = Field(None, description="Keep the first so many matrices of each shape.")
+
+
+class ProblemTable(_Table):
+    """Problems: the product of all lists in this table."""
+
+    op: Literal["matmul"] = "matmul"
+    shapes: list[tuple[PositiveInt, PositiveInt]] | None = Field(
+        None, description="[M, K] each; with weights from files only these shapes are taken.", min_length=1
+    )
+    n: Numbers
+    patterns: Annotated[list[PatternTable], Field(min_length=1)]
+    density: Densities = Field([0.05], description="Fraction of weights kept; a stored pattern has its own.")
+    act_density: Densities = [1.0]
+    weights: str | WeightsTable = "random"
+    cache: Annotated[list[Literal["warm", "cold"]], BeforeValidator(_as_list), Field(min_length=1)] = ["warm"]
+    kernels: Annotated[list[str], Field(min_length=1)] = ["*"]
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shapes_from_toml(cls, data: Any) -> Any:
+        # Strict mode takes tuples only, TOML has lists.
+        if isinstance(data, dict) and isinstance(data.get("shapes"), list):
+            return data | {"shapes": [tuple(s) if isinstance(s, list) else s for s in data["shapes"]]}
+        return data
+
+    @model_validator(mode="after")
+    def _random_needs_shapes(self) -> ProblemTable:
+        if self.weights == "random":
+            if self.shapes is None:
+                raise ValueError("weights 'random' need shapes = [[M, K], ...]")
+            if any(pattern.name == "stored" for pattern in self.patterns):
+                raise ValueError("pattern 'stored' needs weights from a file")
+        return self
+
+
+class ThresholdTable(_Table):
+    """A claim about results, for regression checks."""
+
+    claim: str
+    kernel: str
+    against: str | Annotated[list[str], Field(min_length=1)] = "mkl-dense"
+    where: str = ""
+    statistic: Literal["geomean", "min", "median", "max"] = "geomean"
+    at_least: float | None = None
+    at_most: float | None = None
+    metric: str = "speedup"
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> ThresholdTable:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least, at_most, or both")
+        return self
+
+
+class Suite(_Table):
+    """A suite file."""
+
+    title: str
+    baseline: str = Field("mkl-dense", description="Kernel over which speed-ups are given.")
+    threads: Annotated[list[Threads], Field(min_length=1)] = [1]
+    problems: Annotated[list[ProblemTable], Field(min_length=1)]
+    thresholds: list[ThresholdTable] = []
+
+
+def schema_text() -> str:
+    """The JSON schema of suite files, as published in ``suites/suite.schema.json``."""
+    return json.dumps(Suite.model_json_schema(), indent=1) + "\n"
