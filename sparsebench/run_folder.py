@@ -204,8 +204,7 @@ def _read_run(folder: Path) -> dict[str, Any]:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise InputError(f"{path} is damaged: {error}") from error
-    version = run.get("schema_version") if isinstance(run, dict) else None
-    if not isinstance(version, int):
+    if not isinstance(run, dict) or not isinstance(version := run.get("schema_version"), int):
         raise InputError(f"{path} is not the record of a run: it has no whole number 'schema_version'")
     if version > SCHEMA_VERSION:
         raise InputError(

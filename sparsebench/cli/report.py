@@ -1,54 +1,64 @@
-"""``sparsebench report``: what finished runs say."""
+"""``sparsebench report``: read finished runs and show them; measures nothing."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class Format(StrEnum):
-    """How a report is written."""
-
-    CONSOLE = "console"
-    CSV = "csv"
-    MARKDOWN = "markdown"
+from sparsebench.report import FORMATS
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
-    format_: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.CONSOLE,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that 'sparsebench run' has made.")],
+    form: Annotated[str, typer.Option("--format", help="How to show them.", metavar="|".join(FORMATS))] = "console",
+    by: Annotated[
+        str,
+        typer.Option("--by", help="Merge problems that share these columns: 'pattern,N'.", metavar="COLS"),
+    ] = "",
     metric: Annotated[
         str,
-        typer.Option("--metric", help="speedup, median, gflops_useful, gflops_dense, prepare, bytes or error."),
+        typer.Option(
+            "--metric", help="speedup, median, gflops_useful, gflops_dense, prepare, bytes or error.", metavar="NAME"
+        ),
     ] = "speedup",
-    by: Annotated[
+    where: Annotated[
         str | None,
-        typer.Option("--by", help="Geometric means over all that shares these columns: 'pattern,N'.", metavar="COLS"),
+        typer.Option("--where", help="Only cases for which this holds: 'N >= 16 and threads == 1'.", metavar="EXPR"),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Show finished runs as tables, CSV or Markdown."""
-    import pandas as pd
-    from rich.console import Console
+    """Show one or more runs: speed-ups over the suite's baseline, per pattern and thread count, and a summary.
 
-    from sparsebench.report import console, markdown
-    from sparsebench.report.table import make_tables
+    Exit codes: 0 fine, 2 bad input.
+    """
+    import io
+    import sys
+
+    from sparsebench.errors import InputError
+    from sparsebench.report import renderer
+    from sparsebench.report.frame import combine, select
     from sparsebench.run_folder import RunFolder
 
-    frames = []
-    for path in runs:
-        frame = RunFolder.open(path).frame()
-        if len(runs) > 1:
-            frame.insert(0, "run", path.name)
-        frames.append(frame)
-    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    if format_ is Format.CSV:
-        typer.echo(frame.to_csv(index=False), nl=False)
-        return
-    content = make_tables(frame, metric, [name.strip() for name in by.split(",")] if by else None)
-    if format_ is Format.MARKDOWN:
-        typer.echo(markdown.render(content), nl=False)
+    write = renderer(form)
+    folders = [RunFolder.open(path) for path in runs]
+    frame = combine(folders)
+    if where is not None:
+        frame = select(frame, where)
+    columns = [name.strip() for name in by.split(",") if name.strip()]
+    if output is None:
+        write(frame, sys.stdout, metric=metric, by=columns)
     else:
-        console.render(content, Console())
+        # Rendered first: bad options leave a file that exists as it is.
+        text = io.StringIO()
+        write(frame, text, metric=metric, by=columns)
+        try:
+            output.write_text(text.getvalue(), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write --output {output}: {error.strerror}") from error
+    for folder in folders:
+        for warning in folder.warnings():
+            typer.echo(f"{folder.path}: {warning}", err=True)

@@ -1,60 +1,128 @@
-"""The report in a terminal: colours safe for colour-blind eyes, readable at 80 columns."""
+"""Tables in a terminal, fitted to its width.
+
+Colours are blue for the best and orange for trouble, which colour-blind eyes tell apart; nothing is said by colour
+alone. rich leaves them out where $NO_COLOR is set or the output is no terminal.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, TextIO
+
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sparsebench.report.table import Cell, Report, Table
+from sparsebench.report.table import Cell, Row, Table, make_tables
 
-# Blue and orange are told apart by every kind of colour vision; weight says the same without colour.
-_STYLES = {"best": "bold dodger_blue1", "bad": "bold dark_orange", "baseline": "italic", "none": "dim", "": ""}
-_HEADER_WIDTH = 8
+if TYPE_CHECKING:
+    import pandas as pd
 
-
-def _header(name: str, narrow: bool) -> str:
-    """A kernel's name, broken after its hyphen or in the middle where columns are narrow."""
-    if not narrow or len(name) <= _HEADER_WIDTH:
-        return name
-    if "-" in name:
-        return name.replace("-", "-\n", 1)
-    return f"{name[: _HEADER_WIDTH - 2]}-\n{name[_HEADER_WIDTH - 2 :]}"
+_BEST = "bold dodger_blue1"
+_STYLES = {"value": "", "absolute": "italic", "trouble": "dark_orange", "absent": "dim"}
+# Heads of stacked columns are broken so that they are no wider.
+_HEAD_WIDTH = 7
 
 
-def _text(cell: Cell, narrow: bool) -> Text:
-    text = Text(cell.text, style=_STYLES[cell.mark])
-    if cell.spread:
-        text.append("\n" if narrow else " ")
-        text.append(cell.spread, style="dim")
-    return text
+def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: Sequence[str] = ()) -> None:
+    """Write the tables of a frame, as wide as the terminal (80 columns where the stream is none).
+
+    Raises
+    ------
+    InputError
+        If the metric or a column is not known.
+    """
+    render(make_tables(frame, metric, by), Console(file=stream))
 
 
-def _lay_out(table: Table, narrow: bool) -> RichTable:
-    grid = RichTable(
-        title=table.title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
-    for index, header in enumerate(table.headers):
-        grid.add_column(header, justify="right" if header == "N" else "left", no_wrap=index < 2)
-    for kernel in table.kernels:
-        grid.add_column(_header(kernel, narrow), justify="right", no_wrap=True)
-    for labels, cells in table.rows:
-        grid.add_row(*labels, *(_text(cell, narrow) for cell in cells))
-    return grid
+def render(tables: Sequence[Table], console: Console) -> None:
+    """Print tables with their notes."""
+    for table in tables:
+        console.print(Text(table.title, style="bold"))
+        console.print(Text(table.subtitle, style="dim"))
+        for part in fit(table, console):
+            console.print(part)
+        for note in table.notes:
+            console.print(Padding(Text(note), (0, 0, 0, 2)))
+        console.print()
 
 
-def render(report: Report, console: Console) -> None:
-    """Print the tables, each with its cells on one line if they fit, else on two; then the legend and notes."""
-    for table in report.tables:
-        wide = _lay_out(table, narrow=False)
-        fits = console.measure(wide).minimum <= console.width
-        console.print(wide if fits else _lay_out(table, narrow=True))
-    console.print(Text(report.legend, style="dim"))
-    for note in report.notes:
-        console.print(Text(note))
+def fit(table: Table, console: Console) -> list[RichTable]:
+    """Lay a table out: intervals beside values; below them where that is too wide; split where still too wide."""
+    everything = range(len(table.columns))
+    beside = _build(table, everything, stacked=False)
+    if _width(beside, console) <= console.width:
+        return [beside]
+    free = everything[table.pinned :]
+    for parts in range(1, len(free) + 1):
+        # Even parts, so that none is left with one lonely column.
+        cuts = [round(len(free) * i / parts) for i in range(parts + 1)]
+        chunks = [[*everything[: table.pinned], *free[start:end]] for start, end in pairwise(cuts)]
+        built = [_build(table, chunk, stacked=True) for chunk in chunks]
+        if all(_width(part, console) <= console.width for part in built):
+            return built
+    return built
+
+
+def _width(table: RichTable, console: Console) -> int:
+    return Measurement.get(console, console.options.update(width=10_000), table).maximum
+
+
+def _build(table: Table, chosen: Sequence[int], *, stacked: bool) -> RichTable:
+    built = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, header_style="bold")
+    for index, head in enumerate(table.labels):
+        built.add_column(head, justify="right" if index else "left", no_wrap=True, vertical="top")
+    for index in chosen:
+        head = "\n".join(break_head(table.columns[index])) if stacked else table.columns[index]
+        # The blank is where the mark of the best stands.
+        built.add_column(Text(head.replace("\n", " \n") + " ", justify="right"), justify="right", no_wrap=True)
+    columns = [[row.cells[index] for row in table.rows] for index in chosen]
+    shown = [_stack(cells) if stacked else _beside(cells) for cells in columns]
+    for number, row in enumerate(table.rows):
+        labels = _fresh_labels(table.rows[number - 1] if number else None, row)
+        built.add_row(*labels, *(column[number] for column in shown))
+    return built
+
+
+def _fresh_labels(above: Row | None, row: Row) -> list[str]:
+    """Leave out leading labels that repeat the row above; the last always stands."""
+    labels = list(row.labels)
+    for index in range(len(labels) - 1):
+        if above is None or above.labels[: index + 1] != row.labels[: index + 1]:
+            break
+        labels[index] = ""
+    return labels
+
+
+def _value(cell: Cell) -> Text:
+    style = f"{_STYLES[cell.kind]} {_BEST}" if cell.best else _STYLES[cell.kind]
+    return Text(cell.text, style=style.strip()).append("*" if cell.best else " ", style=_BEST)
+
+
+def _beside(cells: Sequence[Cell]) -> list[Text]:
+    """Values with their details to the right, both aligned."""
+    width = max((len(cell.detail) for cell in cells), default=0)
+    return [_value(cell).append(cell.detail.ljust(width), style="dim") if width else _value(cell) for cell in cells]
+
+
+def _stack(cells: Sequence[Cell]) -> list[Text]:
+    """Values with their details below."""
+    if not any(cell.detail for cell in cells):
+        return [_value(cell) for cell in cells]
+    return [_value(cell).append(f"\n{cell.detail} ", style="dim") for cell in cells]
+
+
+def break_head(head: str) -> list[str]:
+    """Break a column's head after '-' and '/', and in the middle of longer words, into lines of few letters."""
+    lines: list[str] = []
+    for word in head.replace("-", "-\n").replace("/", "\n/").split("\n"):
+        if len(word) > _HEAD_WIDTH:
+            half = (len(word) + 1) // 2 - 1
+            lines += [f"{word[:half]}-", word[half:]]
+        else:
+            lines.append(word)
+    return lines

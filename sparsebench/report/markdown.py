@@ -1,30 +1,45 @@
-"""The report as GitHub Markdown."""
+"""Tables as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
-from sparsebench.report.table import Cell, Report, Table
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from sparsebench.report.table import Cell, Table, make_tables
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: Sequence[str] = ()) -> None:
+    """Write the tables of a frame; the best of each row is bold.
+
+    Raises
+    ------
+    InputError
+        If the metric or a column is not known.
+    """
+    stream.write("\n".join(_render(table) for table in make_tables(frame, metric, by)))
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(cell: Cell) -> str:
-    text = _escape(f"{cell.text} {cell.spread}".strip())
-    return f"**{text}**" if cell.mark in ("best", "bad") else text
+    text = f"**{_escape(cell.text)}**" if cell.best else _escape(cell.text)
+    return f"{text} {_escape(cell.detail)}".strip()
 
 
-def _lines(table: Table) -> list[str]:
-    headers = (*table.headers, *table.kernels)
-    rule = (*("---" for _ in table.headers), *("---:" for _ in table.kernels))
-    rows = ((*map(_escape, labels), *map(_cell, cells)) for labels, cells in table.rows)
-    return [f"### {table.title}", "", *(f"| {' | '.join(row)} |" for row in (headers, rule, *rows)), ""]
-
-
-def render(report: Report) -> str:
-    """Return the whole report as Markdown."""
-    lines = [line for table in report.tables for line in _lines(table)]
-    lines.append(f"{report.legend}; the best of each row is bold.")
-    if report.notes:
-        lines += ["", *(f"- {_escape(note)}" for note in report.notes)]
+def _render(table: Table) -> str:
+    lines = [f"### {_escape(table.title)}", "", f"{_escape(table.subtitle)}", ""]
+    lines.append(_line(_escape(head) for head in (*table.labels, *table.columns)))
+    lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
+    lines += [_line([*map(_escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
+    if table.notes:
+        lines += ["", *(f"- {_escape(note)}" for note in table.notes)]
     return "\n".join(lines) + "\n"

@@ -1,24 +1,26 @@
-"""What a report says, as plain data: tables of cells, and notes. Renderers only lay it out."""
+"""Results as tables for people: pure functions from a frame to text cells, whatever they are rendered as."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
+from sparsebench.report import notes
+from sparsebench.report.aggregate import check_by, merge
+from sparsebench.report.frame import Record, to_records
+from sparsebench.report.metrics import Metric, duration, find, spread
 
-from sparsebench.bench.stats import geomean
-from sparsebench.errors import InputError
+if TYPE_CHECKING:
+    import pandas as pd
 
-Mark = Literal["", "best", "bad", "baseline", "none"]
-Row = dict[str, Any]
-
-# What stands in a cell that has no value.
-_WORDS = {
+# A case without a value, in as few letters as a narrow column has; `notes.LEGEND` says what they mean.
+WORDS = {
+    "wrong": "wrong",
+    "mistrusted": "suspect",
     "failed": "failed",
-    "wrong": "WRONG",
     "timeout": "timeout",
     "unavailable": "n/a",
     "unsupported": "-",
@@ -26,251 +28,258 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
-    """A column that can be shown: what it is called, whether more is better, and how a value reads."""
+class Cell:
+    """One entry of a table.
 
-    column: str
-    says: str
-    more_is_better: bool
-    text: Callable[[float], str]
+    Attributes
+    ----------
+    detail
+        The interval, or how many cases a mean is of; secondary to `text`.
+    kind
+        "value", "absolute" (a time where others are ratios), "trouble" (failed, wrong ...), or "absent".
+    best
+        Whether it is the best of its row (in a summary: of its column).
+    """
+
+    text: str
+    detail: str = ""
+    kind: Literal["value", "absolute", "trouble", "absent"] = "value"
+    best: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One value: its text, its uncertainty, and how it stands out."""
+class Row:
+    """Labels that say which problem a row is, and a cell per column."""
 
-    text: str
-    spread: str = ""
-    mark: Mark = ""
+    labels: tuple[str, ...]
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of labels and cells; a cell a kernel."""
+    """A table and what is said about it.
+
+    Attributes
+    ----------
+    labels
+        Heads of the label columns.
+    columns
+        Heads of the cell columns.
+    pinned
+        How many first columns are repeated where a table is split for lack of width.
+    """
 
     title: str
-    headers: tuple[str, ...]
-    kernels: tuple[str, ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    subtitle: str
+    labels: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    pinned: int = 0
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All of a report."""
+def make_tables(frame: pd.DataFrame, metric: str = "speedup", by: Sequence[str] = ()) -> list[Table]:
+    """Turn results into tables.
 
-    tables: tuple[Table, ...]
-    legend: str
-    notes: tuple[str, ...]
-
-
-def number(value: float) -> str:
-    """Three digits that count: 0.123, 1.23, 12.3, 123, 1230."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(digits, 4)}f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that suits them."""
-    for unit, scale in (("ns", 1e9), ("us", 1e6), ("ms", 1e3)):
-        if seconds * scale < 999.5:
-            return f"{number(seconds * scale)}{unit}"
-    return f"{number(seconds)}s"
-
-
-def size(nbytes: float) -> str:
-    """Bytes in KiB or MiB."""
-    return f"{number(nbytes / 2**10)}K" if nbytes < 2**20 else f"{number(nbytes / 2**20)}M"
-
-
-METRICS = {
-    "speedup": Metric("speedup", "speed-up over {baseline}, whose own column is its time", True, number),
-    "median": Metric("median_s", "median time of a call", False, duration),
-    "gflops_useful": Metric("gflops_useful", "GFLOP/s over the weights that the pattern leaves", True, number),
-    "gflops_dense": Metric("gflops_dense", "GFLOP/s that a dense kernel would need", True, number),
-    "prepare": Metric("prepare_s", "time to pack the weights", False, duration),
-    "bytes": Metric("packed_bytes", "bytes of the packed weights", False, size),
-    "error": Metric("max_rel_error", "largest error over the sum of magnitudes", False, lambda v: f"{v:.0e}"),
-}
-
-
-def make_tables(frame: pd.DataFrame, metric: str = "speedup", by: Sequence[str] | None = None) -> Report:
-    """Lay out a run's results (the columns of ``results.csv``).
-
-    One table for each suite, thread count, level and pattern, its rows problems and its columns kernels. With `by`, one table
-    a suite, its rows the distinct values of these columns, its cells geometric means over what they share.
+    Without `by`: a table per suite, pattern and thread count, rows problems, columns kernels; then summaries. With
+    it: a row per combination of these columns, its cells merged over the problems that share them.
 
     Raises
     ------
     InputError
         If the metric or a column is not known.
     """
-    if metric not in METRICS:
-        raise InputError(f"metric '{metric}' is not known; known: {', '.join(METRICS)}")
-    unknown = [name for name in by or () if name not in frame.columns]
-    if unknown:
-        raise InputError(f"column '{unknown[0]}' is not known; known: {', '.join(frame.columns)}")
-    rows: list[Row] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    shown = METRICS[metric]
-    tables = _aggregated(rows, shown, by) if by else _plain(rows, shown)
-    if not by and metric == "speedup" and rows:
-        tables.append(_summary(rows, shown))
-    baselines = sorted({row["baseline"] for row in rows if row["kernel"] == row["baseline"]})
-    legend = f"{shown.says.format(baseline=' / '.join(baselines) or 'the baseline')}; ± half the 95 % interval"
-    return Report(tuple(tables), legend, tuple(_notes(rows)))
+    quantity = find(metric)
+    records = to_records(frame)
+    if by:
+        check_by(by, frame.columns)
+        tables = [_merged_table(part, quantity, by) for part in _split(records, _comparable(by))]
+    else:
+        tables = [_problem_table(part, quantity) for part in _split(records, _setting)]
+        tables += [_summary(part, quantity) for part in _split(records, _machine_setting)]
+    closing = (*notes.legend(records, by), *notes.general(records))
+    return [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, *closing))]
 
 
-def _pattern(row: Row) -> str:
-    parts = [row["pattern"], *(str(row[key]) for key in ("lanes", "block") if row[key] is not None)]
-    text = str(row["problem"]).split(":")[3].partition("+")[0]
-    return text if text.startswith(row["pattern"]) else "/".join(parts)
+def pattern_label(record: Record) -> str:
+    """Return the pattern with its parameters, which only the problem string has: ``complementary/8``."""
+    match = re.match(r"[^:]+:[^:]+:([^+]+)\+", record["problem"])
+    return match[1] if match else str(record["pattern"])
 
 
-def _title(row: Row) -> tuple[str, ...]:
-    density = f"density {row['density']:.4g}"
-    threads = f"{row['threads']} thread{'s' if row['threads'] != 1 else ''}"
-    cold = ("cold weights",) if row["cache"] == "cold" else ()
-    run = (str(row["run"]),) if row.get("run") else ()
-    return (*run, str(row["suite"]), _pattern(row), density, threads, str(row["level"]), *cold)
+def _setting(record: Record) -> tuple[object, ...]:
+    return (*_machine_setting(record), record["op"], pattern_label(record))
 
 
-def _kernels(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Kernels with anything to show, the baseline first."""
-    found: dict[str, bool] = {}
-    for row in rows:
-        shows = row["status"] != "unsupported"
-        found[row["kernel"]] = found.get(row["kernel"], False) or shows
-    names = [name for name, shows in found.items() if shows]
-    baselines = {row["baseline"] for row in rows}
-    return tuple(sorted(names, key=lambda name: name not in baselines))
+def _machine_setting(record: Record) -> tuple[object, ...]:
+    return (*(record.get(name) for name in ("run", "suite", "threads", "level")), record["baseline"])
 
 
-def _source(row: Row) -> str:
-    """A short name of the matrix, for weights that are not random."""
-    if row["weights"] == "random":
-        return ""
-    address = str(row["weights"])
-    name = address.rpartition("!")[2] if "!" in address else address.rpartition("/")[2]
-    name = name.removesuffix(".smtx").removesuffix(".npy").removesuffix(".mtx")
-    return name if len(name) <= 24 else f"{name[:10]}..{name[-12:]}"
+def _comparable(by: Sequence[str]) -> Callable[[Record], tuple[object, ...]]:
+    """Ratios over different baselines have no common mean; runs are merged only where the user says so."""
+    return lambda record: (record["baseline"], None if "run" in by else record.get("run"))
 
 
-def _plain(rows: list[Row], shown: Metric) -> list[Table]:
-    grouped: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        grouped.setdefault(_title(row), []).append(row)
-    tables = []
-    for title, members in grouped.items():
-        kernels = _kernels(members)
-        problems: dict[str, dict[str, Row]] = {}
-        for row in members:
-            problems.setdefault(row["problem"], {})[row["kernel"]] = row
-        named = any(_source(row) for row in members)
-        lines = []
-        for by_kernel in problems.values():
-            first = next(iter(by_kernel.values()))
-            labels = (f"{first['M']}x{first['K']}", str(first["N"]), *([_source(first)] if named else []))
-            lines.append((labels, _marked([_cell(by_kernel.get(name), shown) for name in kernels], by_kernel, kernels, shown)))
-        headers = ("MxK", "N", *(["weights"] if named else []))
-        tables.append(Table(", ".join(title), headers, kernels, tuple(lines)))
-    return tables
+def _split(records: Iterable[Record], key: Callable[[Record], tuple[object, ...]]) -> list[list[Record]]:
+    parts: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        parts.setdefault(key(record), []).append(record)
+    return list(parts.values())
 
 
-def _cell(row: Row | None, shown: Metric) -> Cell:
-    if row is None:
-        return Cell("", mark="none")
-    if row["status"] in _WORDS:
-        bad = row["status"] in ("failed", "wrong", "timeout")
-        return Cell(_WORDS[row["status"]], mark="bad" if bad else "none")
-    doubt = "?" if row["status"] == "mistrusted" else ""
-    if shown.column == "speedup" and row["kernel"] == row["baseline"]:
-        spread = _spread(row["median_s"], row["ci_low_s"], row["ci_high_s"])
-        return Cell(duration(row["median_s"]) + doubt, spread, "baseline")
-    value = row[shown.column]
+def _shown_kernels(records: Sequence[Record]) -> list[str]:
+    """The baseline, then ours, then rivals, of those that ran or should have."""
+    names = dict.fromkeys(r["kernel"] for r in records if r["status"] not in ("unavailable", "unsupported"))
+    baseline = records[0]["baseline"]
+    ours = {r["kernel"] for r in records if r["provider"] == "sparsebench"}
+    return sorted(names, key=lambda name: (name != baseline, name not in ours))
+
+
+def _subtitle(metric: Metric, baseline: str, merged: bool = False) -> str:
+    title = metric.title.format(baseline=baseline)
+    return f"{title}, {metric.merged}" if merged else title
+
+
+def _problem_table(records: Sequence[Record], metric: Metric) -> Table:
+    first = records[0]
+    facets = {r["problem"]: _facets(r) for r in records}
+    varying = [name for name in next(iter(facets.values())) if len({f[name] for f in facets.values()}) > 1]
+    sources = list(dict.fromkeys(f["weights"] for f in facets.values()))
+    heads = ["M x K", "N", *(name for name in varying if name not in ("M x K", "N"))]
+    constant = [text for name, text in facets[first["problem"]].items() if name not in heads]
+    kernels = _shown_kernels(records)
+    cases = {(r["problem"], r["kernel"]): r for r in records}
+    rows, places = [], {}
+    for problem, facet in facets.items():
+        labels = [f"W{sources.index(facet[name]) + 1}" if name == "weights" else facet[name] for name in heads]
+        places[problem] = " ".join([labels[0], f"N={labels[1]}", *labels[2:]])
+        rows.append(Row(tuple(labels), _cells([cases.get((problem, kernel)) for kernel in kernels], metric)))
+    title = [first.get("run"), first["suite"], f"{first['op']} {pattern_label(first)}", *constant, *_where(first)]
+    subtitle = _subtitle(metric, first["baseline"])
+    if metric.column == "speedup":
+        subtitle += ", whose own column is its time per call"
+    return Table(
+        title=", ".join(str(part) for part in title if part),
+        subtitle=subtitle,
+        labels=tuple("W" if head == "weights" else head for head in heads),
+        columns=tuple(kernels),
+        rows=tuple(rows),
+        pinned=int(kernels[:1] == [first["baseline"]]),
+        notes=(
+            *(notes.sources(sources) if "weights" in heads else ()),
+            *notes.troubles(records, places),
+            *notes.unsupported(records),
+        ),
+    )
+
+
+def _facets(record: Record) -> dict[str, str]:
+    """What tells a problem from others of its table; "" where a facet has its default."""
+    seed = re.search(r";seed=(\d+)", record["problem"])
+    return {
+        "M x K": f"{record['M']}x{record['K']}",
+        "N": str(record["N"]),
+        "sparsity": f"{100 * (1 - record['density']):.4g}% sparse",
+        "X": "" if record["act_density"] == 1 else f"X {100 * record['act_density']:.3g}% dense",
+        "cache": "" if record["cache"] == "warm" else f"{record['cache']} cache",
+        "seed": f"seed {seed[1]}" if seed else "",
+        "weights": "" if record["weights"] == "random" else record["weights"],
+    }
+
+
+def _where(record: Record) -> list[str]:
+    threads = record["threads"]
+    return [f"{threads} thread{'s' if threads > 1 else ''}", record["level"] or ""]
+
+
+def _cells(cases: Sequence[Record | None], metric: Metric) -> tuple[Cell, ...]:
+    """Cells of one problem, one per kernel."""
+    values = [None if r is None or r["status"] != "ok" else r[metric.column] for r in cases]
+    cells = [_cell(r, value, metric) for r, value in zip(cases, values, strict=True)]
+    if all(value is None for value in values) and metric.column == "speedup":
+        # Without a baseline there is no ratio: times are compared.
+        values = [r["median_s"] if r is not None and r["status"] == "ok" else None for r in cases]
+        return _mark(cells, values, "min")
+    return _mark(cells, values, metric.better)
+
+
+def _mark(cells: list[Cell], values: Sequence[float | None], better: Literal["max", "min"]) -> tuple[Cell, ...]:
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return tuple(cells)
+    best = max(known) if better == "max" else min(known)
+    index = values.index(best)
+    return tuple(replace(cell, best=True) if i == index else cell for i, cell in enumerate(cells))
+
+
+def _cell(record: Record | None, value: float | None, metric: Metric) -> Cell:
+    if record is None:
+        return Cell("", kind="absent")
+    status = record["status"]
+    if status != "ok":
+        return Cell(WORDS[status], kind="absent" if status in ("unavailable", "unsupported") else "trouble")
+    if metric.column == "speedup" and (value is None or record["kernel"] == record["baseline"]):
+        time = ("median_s", "ci_low_s", "ci_high_s")
+        return Cell(duration(record["median_s"]), spread(record, *time), kind="absolute")
     if value is None:
-        return Cell("-", mark="none")
-    if shown.column == "speedup":
-        return Cell(shown.text(value) + doubt, _spread(value, row["speedup_ci_low"], row["speedup_ci_high"]))
-    if shown.column == "median_s":
-        return Cell(shown.text(value) + doubt, _spread(value, row["ci_low_s"], row["ci_high_s"]))
-    return Cell(shown.text(value) + doubt)
+        return Cell("", kind="absent")
+    return Cell(metric.show(value), metric.detail(record))
 
 
-def _spread(value: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None or not value:
-        return ""
-    share = 50 * (high - low) / value
-    return f"±{share:.0f}%" if share >= 0.95 else f"±{share:.1f}%"
+def _merged_table(records: Sequence[Record], metric: Metric, by: Sequence[str]) -> Table:
+    first = records[0]
+    kernels = _shown_kernels(records)
+    rows = []
+    for part in _split(records, lambda record: tuple(record[name] for name in by)):
+        cells, count = _merged_cells(part, kernels, metric)
+        labels = ("" if part[0][name] is None else str(part[0][name]) for name in by)
+        rows.append(Row((*labels, str(count)), cells))
+    run = None if "run" in by else first.get("run")
+    return Table(
+        title=", ".join(filter(None, [run, f"by {', '.join(by)}"])),
+        subtitle=_subtitle(metric, first["baseline"], merged=True),
+        labels=(*by, "problems"),
+        columns=tuple(kernels),
+        rows=tuple(rows),
+        notes=notes.troubles(records, {r["problem"]: r["problem"] for r in records}),
+    )
 
 
-def _marked(cells: list[Cell], rows: dict[str, Row], kernels: Sequence[str], shown: Metric) -> tuple[Cell, ...]:
-    """Mark the best of a row; the baseline itself counts as a speed-up of 1."""
-    values: dict[int, float] = {}
-    for index, (cell, name) in enumerate(zip(cells, kernels, strict=True)):
-        row = rows.get(name)
-        if row is None or row["status"] not in ("ok", "mistrusted"):
-            continue
-        value = 1.0 if cell.mark == "baseline" else row[shown.column]
-        if value is not None:
-            values[index] = value
-    if len(values) > 1:
-        best = (max if shown.more_is_better else min)(values, key=lambda index: values[index])
-        cells[best] = Cell(cells[best].text, cells[best].spread, "best")
-    return tuple(cells)
+def _merged_cells(records: Sequence[Record], kernels: Sequence[str], metric: Metric) -> tuple[tuple[Cell, ...], int]:
+    """Cells of the merged values per kernel, and how many problems they are of."""
+    merged, total = merge(records, metric)
+    cells, values = [], []
+    for kernel in kernels:
+        value, count = merged.get(kernel, (None, 0))
+        # A mean of fewer problems than its neighbours' is not comparable with them: it says so, and is no best.
+        values.append(value if count == total else None)
+        detail = "" if count == total else f"{count}/{total}"
+        cells.append(Cell("-", kind="absent") if value is None else Cell(metric.show(value), detail))
+    return _mark(cells, values, metric.better), total
 
 
-def _mean_cells(rows: Sequence[Row], kernels: Sequence[str], shown: Metric) -> tuple[Cell, ...]:
-    cells = []
-    values: list[float | None] = []
-    for name in kernels:
-        mine = [row for row in rows if row["kernel"] == name and row["status"] != "unsupported"]
-        known = [row[shown.column] for row in mine if row["status"] == "ok" and row[shown.column]]
-        mean = geomean(known) if known else None
-        values.append(mean)
-        if mean is None:
-            cells.append(Cell(_WORDS.get(mine[0]["status"], "-") if mine else "", mark="none"))
-        else:
-            missing = len(mine) - len(known)
-            cells.append(Cell(shown.text(mean), f"({len(known)} of {len(mine)})" if missing else ""))
-    known_values = {i: v for i, v in enumerate(values) if v is not None}
-    if len(known_values) > 1:
-        best = (max if shown.more_is_better else min)(known_values, key=lambda i: known_values[i])
-        cells[best] = Cell(cells[best].text, cells[best].spread, "best")
-    return tuple(cells)
+def _summary(records: Sequence[Record], metric: Metric) -> Table:
+    """Rows kernels, columns patterns: merged values, then how the cases ended."""
+    first = records[0]
+    kernels = _shown_kernels(records)
+    columns = {pattern_label(part[0]): _merged_cells(part, kernels, metric)[0] for part in _split(records, _pattern)}
+    ended = {kernel: Counter(r["status"] for r in records if r["kernel"] == kernel) for kernel in kernels}
+    statuses = ["ok", *(s for s in WORDS if s != "unsupported" and any(c[s] for c in ended.values()))]
+    rows = []
+    for index, kernel in enumerate(kernels):
+        counts = [
+            Cell(str(ended[kernel][s]), kind="trouble" if s != "ok" and ended[kernel][s] else "value") for s in statuses
+        ]
+        rows.append(Row((kernel,), (*(cells[index] for cells in columns.values()), *counts)))
+    title = [first.get("run"), first["suite"], "summary", *_where(first)]
+    return Table(
+        title=", ".join(str(part) for part in title if part),
+        subtitle=f"{_subtitle(metric, first['baseline'], merged=True)}; then number of cases by status",
+        labels=("kernel",),
+        columns=(*columns, *statuses),
+        rows=tuple(rows),
+    )
 
 
-def _aggregated(rows: list[Row], shown: Metric, by: Sequence[str]) -> list[Table]:
-    suites: dict[str, list[Row]] = {}
-    for row in rows:
-        suites.setdefault(str(row["suite"]), []).append(row)
-    tables = []
-    for suite, members in suites.items():
-        kernels = _kernels(members)
-        grouped: dict[tuple[str, ...], list[Row]] = {}
-        for row in members:
-            labels = tuple("-" if row[name] is None else f"{row[name]:g}" if isinstance(row[name], float) else str(row[name]) for name in by)
-            grouped.setdefault(labels, []).append(row)
-        lines = tuple((labels, _mean_cells(group, kernels, shown)) for labels, group in grouped.items())
-        tables.append(Table(f"{suite}: geometric means of the {shown.column}", tuple(by), kernels, lines))
-    return tables
-
-
-def _summary(rows: list[Row], shown: Metric) -> Table:
-    kernels = _kernels(rows)
-    grouped: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        grouped.setdefault((_pattern(row), str(row["threads"])), []).append(row)
-    lines = tuple((labels, _mean_cells(group, kernels, shown)) for labels, group in grouped.items())
-    return Table("geometric mean of the speed-ups", ("pattern", "threads"), kernels, lines)
-
-
-def _notes(rows: Sequence[Row]) -> list[str]:
-    """What a table's words stand for: why cases failed, and how to get what is unavailable. Each once."""
-    notes: dict[str, None] = {}
-    for row in rows:
-        if row["status"] == "unavailable":
-            notes[f"{row['kernel']} n/a: {row['error']}"] = None
-        elif row["status"] in ("failed", "wrong", "timeout", "mistrusted"):
-            notes[f"{row['kernel']} {row['status']} on {row['problem']} T={row['threads']}: {row['error']}"] = None
-    return list(notes)
+def _pattern(record: Record) -> tuple[object, ...]:
+    return (pattern_label(record),)

@@ -1,0 +1,57 @@
+"""What ``sparsebench doctor`` knows: the machine, its ceilings, the libraries, and what would make numbers doubtful."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sparsebench import __version__, isa
+from sparsebench.bench import machine
+from sparsebench.bench.roofline import measure_apart
+from sparsebench.bench.sampler import python_call_seconds
+from sparsebench.errors import UnavailableError
+
+
+def mkl_state() -> dict[str, Any]:
+    """Version, threading layer and code path of MKL after a first call, or why there is none."""
+    from sparsebench.baselines import mkl
+    from sparsebench.memory import aligned_empty
+
+    try:
+        library = mkl.library()
+    except UnavailableError as error:
+        return {"available": False, "reason": str(error)}
+    operands = [aligned_empty((8, 8)) for _ in range(3)]
+    for array in operands:
+        array.fill(0)
+    # MKL loads the code for this CPU with the first product.
+    library.dense(operands[0], 8, "sgemm").run(operands[1], operands[2])
+    return {
+        "available": True,
+        "version": library.version(),
+        "threading_layer": "gnu",
+        "code_path": machine.mkl_code_path(),
+    }
+
+
+def examine(measure: bool = True) -> dict[str, Any]:
+    """Return all facts as JSON types; without `measure`, the ceilings are left out."""
+    from sparsebench._kernels._timer import empty_call_seconds
+
+    key, now = machine.machine_key(), machine.conditions()
+    level = isa.active()
+    cores = len(machine.usable_cpus())
+    facts: dict[str, Any] = {
+        "sparsebench": __version__,
+        "machine": key,
+        "machine_key": machine.key_hash(key),
+        "conditions": now,
+        "levels": {"built": isa.built(), "this_cpu": isa.detected(), "used": level},
+        "mkl": mkl_state(),
+        "libraries": machine.loaded_libraries(),
+        "empty_call_ns": {"native": empty_call_seconds() * 1e9, "python": python_call_seconds() * 1e9},
+        "warnings": [asdict(warning) for warning in machine.warnings(key, now)],
+    }
+    if measure:
+        facts["ceilings"] = {str(threads): asdict(measure_apart(level, threads)) for threads in sorted({1, cores})}
+    return facts

@@ -1,0 +1,68 @@
+"""Runs as one frame, and rows chosen from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from sparsebench.errors import InputError
+from sparsebench.results import COLUMNS
+from sparsebench.run_folder import RunFolder
+
+Record = dict[str, Any]
+
+# What says which case a row is, and so can be grouped by; all others are what came out.
+CASE_COLUMNS = (*COLUMNS[: COLUMNS.index("kernel")], "provider", "level", "threads", "cache", "timed_in", "baseline")
+
+
+def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
+    """Concatenate runs; of several runs each row says in a first column ``run`` which one it is from.
+
+    Raises
+    ------
+    InputError
+        If a folder is given twice, or no run has a finished case.
+    """
+    if len({folder.path.resolve() for folder in folders}) < len(folders):
+        raise InputError("a run is given twice")
+    if not any(folder.finished() for folder in folders):
+        raise InputError(f"no case is finished in {', '.join(str(folder.path) for folder in folders)}")
+    if len(folders) == 1:
+        return folders[0].frame()
+    names = [folder.path.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder.path) for folder in folders]
+    frames = []
+    for name, folder in zip(names, folders, strict=True):
+        frame = folder.frame()
+        frame.insert(0, "run", name)
+        if not frame.empty:
+            frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def select(frame: pd.DataFrame, expression: str) -> pd.DataFrame:
+    """Return the rows for which an expression over the columns holds, such as ``N >= 16 and pattern == "block"``.
+
+    Raises
+    ------
+    InputError
+        If it is no such expression, or holds for no row.
+    """
+    try:
+        chosen = frame.query(expression, engine="python")
+    except Exception as error:  # pandas raises whatever the parser and the operands raise.
+        raise InputError(f"--where '{expression}': {error}; columns: {', '.join(frame.columns)}") from error
+    if not isinstance(chosen, pd.DataFrame) or chosen.empty:
+        raise InputError(f"--where '{expression}' holds for none of the {len(frame)} cases")
+    return chosen
+
+
+def to_records(frame: pd.DataFrame) -> list[Record]:
+    """Return rows as dicts in which whatever is absent is None."""
+    plain = frame.astype(object)
+    return [
+        {str(key): value for key, value in row.items()} for row in plain.where(plain.notna(), None).to_dict("records")
+    ]
