@@ -38,7 +38,7 @@ cdef void read_many(const float *data, ptrdiff_t floats, long passes) noexcept n
         read_once(data, floats)
 
 
-def read_gbytes(size_t nbytes, int threads, double seconds=0.05):
+def read_gbytes(Py_ssize_t nbytes, int threads, double seconds=0.05):
     """Return the read bandwidth, in GB/s of all threads together, each over `nbytes` of its own."""
     cdef ptrdiff_t floats = max(1, nbytes // (32 * VLEN)) * 8 * VLEN
     cdef float[:, ::1] data = aligned_empty((threads, floats))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from dataclasses import asdict
 from typing import Any
 
 from sparsebench import __version__, isa
 from sparsebench.bench import machine
+from sparsebench.bench.pool import run_apart
 from sparsebench.bench.roofline import measure_apart
 from sparsebench.bench.sampler import python_call_seconds
 from sparsebench.errors import UnavailableError
@@ -34,8 +37,18 @@ def mkl_state() -> dict[str, Any]:
     }
 
 
+def libraries() -> dict[str, Any]:
+    """MKL's state and the BLAS and OpenMP libraries of this process."""
+    for name in ("numpy", "scipy.linalg"):
+        importlib.import_module(name)
+    return {"mkl": mkl_state(), "libraries": machine.loaded_libraries()}
+
+
 def examine(measure: bool = True) -> dict[str, Any]:
-    """Return all facts as JSON types; without `measure`, the ceilings are left out."""
+    """Return all facts as JSON types; without `measure`, the ceilings are left out.
+
+    Libraries are looked at in a worker's environment: what a run would use, not what this shell sets.
+    """
     from sparsebench._kernels._timer import empty_call_seconds
 
     key, now = machine.machine_key(), machine.conditions()
@@ -47,11 +60,14 @@ def examine(measure: bool = True) -> dict[str, Any]:
         "machine_key": machine.key_hash(key),
         "conditions": now,
         "levels": {"built": isa.built(), "this_cpu": isa.detected(), "used": level},
-        "mkl": mkl_state(),
-        "libraries": machine.loaded_libraries(),
+        **run_apart(__name__, [], cores, level),
         "empty_call_ns": {"native": empty_call_seconds() * 1e9, "python": python_call_seconds() * 1e9},
         "warnings": [asdict(warning) for warning in machine.warnings(key, now)],
     }
     if measure:
         facts["ceilings"] = {str(threads): asdict(measure_apart(level, threads)) for threads in sorted({1, cores})}
     return facts
+
+
+if __name__ == "__main__":
+    print(json.dumps(libraries()))

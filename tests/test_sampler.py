@@ -61,8 +61,8 @@ def test_every_round_times_every_contender_once_in_shuffled_order() -> None:
 
 def test_a_sample_is_preceded_by_a_call_that_is_not_counted() -> None:
     clock = Clock(1e-6)
-    measure([Contender("a", clock)], Effort(max_rounds=7), random.Random(0))
-    assert all(warm_up == 1 for _, warm_up in clock.calls[-7:])
+    measure([Contender("a", clock)], Effort(max_rounds=11), random.Random(0))
+    assert all(warm_up == 1 for _, warm_up in clock.calls[-11:])
 
 
 def test_python_plans_take_turns() -> None:

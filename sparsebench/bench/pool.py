@@ -79,6 +79,27 @@ def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> 
     return environment
 
 
+def run_apart(module: str, arguments: Sequence[str], threads: int, level: str) -> Any:
+    """Run ``python -m module`` in a worker's environment and return the JSON that it prints.
+
+    Raises
+    ------
+    WorkerError
+        If it fails; with the last line that it printed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=worker_environment(threads, level, os.environ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if done.returncode:
+        raise WorkerError(f"{module} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+    return json.loads(done.stdout)
+
+
 def empty_result(group: Group, kernel: Kernel, status: Status, error: str) -> CaseResult:
     """Record of a case that was not measured."""
     return CaseResult(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 import psutil
 
 from sparsebench.bench.machine import cache_sizes
+from sparsebench.bench.pool import run_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +43,8 @@ def measure(level: str, threads: int) -> Ceilings:
 
 
 def measure_apart(level: str, threads: int) -> Ceilings:
-    """Measure in a child process with the environment of a worker, so that nothing in this one interferes.
-
-    Raises
-    ------
-    RuntimeError
-        If the child fails; with the last line that it printed.
-    """
-    from sparsebench.bench.pool import worker_environment
-
-    done = subprocess.run(
-        [sys.executable, "-m", "sparsebench.bench.roofline", level, str(threads)],
-        env=worker_environment(threads, level, os.environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"measuring the ceilings failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
-    return Ceilings(**json.loads(done.stdout))
+    """Measure in a child process with a worker's environment, so that nothing in this one interferes."""
+    return Ceilings(**run_apart(__name__, [level, str(threads)], threads, level))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ class Effort:
     """
 
     sample_s: float = 2e-3
-    min_rounds: int = 7
+    min_rounds: int = 11
     max_rounds: int = 41
     seconds: float = 1.5
     precision: float = 0.02

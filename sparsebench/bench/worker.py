@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import mmap
 import os
 import random
@@ -202,11 +203,14 @@ class GroupRun:
 
         verdict = check(out, expected)
         result = self.results[name]
-        result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
+        if math.isfinite(verdict.max_rel_error):
+            result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
         if verdict.status != "ok":
             result.status, result.error = verdict.status, verdict.error
         if verdict.status == "wrong":
-            result.samples_s = []
+            # A wrong answer has no time.
+            result.samples_s, result.rounds = [], 0
+            result.median_s = result.ci_low_s = result.ci_high_s = None
 
     def _verify(self, name: str, operands: Operands, out: Any, expected: Any) -> None:
         from sparsebench.bench.verify import poison

@@ -26,6 +26,7 @@ def listing(
 
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     if subject is Subject.SCHEMA:
         from sparsebench.suite import schema_text
@@ -40,7 +41,7 @@ def listing(
     for column in rows[0]:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(Text(str(value)) for value in row.values()))
     Console().print(table)
 
 

@@ -160,10 +160,9 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
 
 
 def _print_report(folder: RunFolder) -> None:
-    from sparsebench.report import console as renderer
-    from sparsebench.report.table import make_tables
+    from sparsebench.report import renderer
 
-    renderer.render(make_tables(folder.frame()), Console())
+    renderer("console")(folder.frame(), sys.stdout)
 
 
 def print_cases(plan: RunPlan, as_json: bool) -> None:

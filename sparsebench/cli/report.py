@@ -11,7 +11,7 @@ from sparsebench.report import FORMATS
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders that 'sparsebench run' has made.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders that 'sparsebench run' has made.")],
     form: Annotated[str, typer.Option("--format", help="How to show them.", metavar="|".join(FORMATS))] = "console",
     by: Annotated[
         str,

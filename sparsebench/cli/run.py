@@ -65,7 +65,6 @@ def run(
         if dry_run:
             print_cases(plan, json)
             return
-        folder.repair()
     else:
         plan = make_plan(
             Request(

@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sparsebench import suite
+from sparsebench.errors import InputError
+from sparsebench.problem import Problem
+from sparsebench.suite import Group
+
+NAMES = ("complementary", "csr", "dense", "mkl-dense", "mkl-csr", "numpy-dense")
+GOOD = """
+title = "A test"
+threads = [1]
+[[problems]]
+shapes = [[8, 16], [32, 8]]
+n = [1, 4]
+patterns = [{ name = "complementary", lanes = 8 }, { name = "unstructured" }]
+density = [0.25, 0.5]
+"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "test.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def expand(tmp_path: Path, text: str, **options: Any) -> list[Group]:
+    options = {"kernel_names": NAMES, "cores": 2, "level": "v3"} | options
+    return suite.expand(suite.load(write(tmp_path, text)), **options)
+
+
+def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
+    groups = expand(tmp_path, GOOD)
+    assert len(groups) == 2 * 2 * 2 * 2
+    assert len({str(group.problem) for group in groups}) == 16
+    assert {group.kernels for group in groups} == {NAMES}
+    assert {(group.suite, group.threads, group.level, group.baseline) for group in groups} == {
+        ("test", 1, "v3", "mkl-dense")
+    }
+
+
+def test_scalars_stand_for_lists(tmp_path: Path) -> None:
+    text = GOOD.replace("n = [1, 4]", "n = 4").replace("density = [0.25, 0.5]", 'density = 0.5\ncache = "cold"')
+    groups = expand(tmp_path, text)
+    assert len(groups) == 4
+    assert {group.problem.cache for group in groups} == {"cold"}
+
+
+def test_the_command_line_narrows_and_replaces(tmp_path: Path) -> None:
+    groups = expand(tmp_path, GOOD, threads=[2, "all"], kernels=["mkl-*", "csr"], where="N == 4 and M > 8", seed=7)
+    assert {group.threads for group in groups} == {2}
+    assert {group.kernels for group in groups} == {("csr", "mkl-dense", "mkl-csr")}
+    assert {(group.problem.N, group.problem.M, group.problem.seed) for group in groups} == {(4, 32, 7)}
+
+
+def test_where_sees_every_column(tmp_path: Path) -> None:
+    assert len(expand(tmp_path, GOOD, where="lanes == 8 and overlay == 4")) == 4
+    assert len(expand(tmp_path, GOOD, where="pattern == 'unstructured' and density < 0.3 and threads == 1")) == 4
+    assert len(expand(tmp_path, GOOD, where="weights == 'random' and cache == 'warm' and op == 'matmul'")) == 16
+
+
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [("colour == 3", r"colour.*columns: op, pattern"), ("N ==", "--where 'N =='"), ("N > 99", "selects none of 16")],
+)
+def test_bad_expressions(tmp_path: Path, where: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        expand(tmp_path, GOOD, where=where)
+
+
+def test_tables_with_the_same_problem_are_merged(tmp_path: Path) -> None:
+    table = GOOD[GOOD.index("[[problems]]") :]
+    text = GOOD + 'kernels = ["csr"]\n' + table + 'kernels = ["mkl-*"]\n'
+    groups = expand(tmp_path, text)
+    assert len(groups) == 16
+    assert {group.kernels for group in groups} == {("csr", "mkl-dense", "mkl-csr")}
+
+
+def test_all_threads_of_one_core_are_one(tmp_path: Path) -> None:
+    text = GOOD.replace("threads = [1]", 'threads = [1, "all"]')
+    assert {group.threads for group in expand(tmp_path, text, cores=1)} == {1}
+    assert {group.threads for group in expand(tmp_path, text, cores=3)} == {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("density = [0.25, 0.5]", "density = [0.0]"), r"problems\[0\]\.density\[0\]: .*greater than 0"),
+        (("density = [0.25, 0.5]", "density = 1.5"), r"problems\[0\]\.density\[0\]: .*less than or equal to 1"),
+        (("lanes = 8", "lanes = 3"), r"problems\[0\]\.patterns\[0\]\.lanes: Input should be 1, 4, 8 or 16 \(got 3\)"),
+        (('name = "unstructured"', 'name = "triangular"'), r"patterns\[1\]\.name: pattern 'triangular' is not known"),
+        (("n = [1, 4]", "m = [1, 4]"), r"problems\[0\]\.m: unknown key"),
+        (("lanes = 8", "lane = 8"), r"patterns\[0\]\.lane: unknown key; did you mean 'lanes'\?"),
+        (("title =", "titel ="), r"titel: unknown key; did you mean 'title'\?"),
+        (("n = [1, 4]", 'n = ["many"]'), r"problems\[0\]\.n\[0\]: .*valid integer.*'many'"),
+        (("n = [1, 4]", "n = [0]"), r"problems\[0\]\.n\[0\]: .*greater than 0"),
+        (("threads = [1]", "threads = [0]"), r"threads\[0\]: .*greater than 0 \(got 0\)"),
+        (("shapes = [[8, 16], [32, 8]]", ""), r"problems\[0\]: weights 'random' need shapes"),
+        (("[[8, 16], [32, 8]]", "[[8]]"), r"problems\[0\]\.shapes\[0\]"),
+        (('"unstructured"', '"stored"'), "pattern 'stored' needs weights from a file"),
+        (('title = "A test"', 'title = "A test'), r"test\.toml: not valid TOML: .*line 2"),
+        (("[[problems]]", '[[thresholds]]\nclaim = "c"\nkernel = "csr"\n[[problems]]'), "give at_least, at_most"),
+    ],
+)
+def test_bad_suites_say_where_and_what(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(InputError, match=says) as caught:
+        expand(tmp_path, GOOD.replace(*change))
+    assert "test.toml" in str(caught.value)
+
+
+def test_all_errors_come_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("lanes = 8", "lanes = 3").replace("n = [1, 4]", "n = [0]").replace("title", "titel")
+    with pytest.raises(InputError) as caught:
+        expand(tmp_path, text)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert sum("title: this key is missing" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "says"),
+    [
+        ({"kernels": ["mlk-dense"]}, GOOD, r"--kernels: kernel 'mlk-dense' is not known; did you mean 'mkl-dense'\?"),
+        ({}, GOOD + 'kernels = ["gpu-*"]', r"problems\[0\]\.kernels: kernel 'gpu-\*' is not known"),
+        ({}, GOOD.replace("threads", 'baseline = "nobody"\nthreads'), "baseline: kernel 'nobody' is not known"),
+        ({"threads": [3]}, GOOD, "threads 3: this machine has 2 cores"),
+        ({"threads": [0]}, GOOD, "threads 0: a thread count must be at least 1"),
+        ({"kernels": ["csr"]}, GOOD + 'kernels = ["dense"]', "--kernels leaves no kernel"),
+    ],
+)
+def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        expand(tmp_path, text, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("somke", r"suite 'somke' is not known; did you mean 'smoke'\?"),
+        ("zzz", r"suite 'zzz' is not known \(known: dlmc, minilm, poster, smoke\)"),
+        ("absent.toml", "suite file 'absent.toml' does not exist"),
+    ],
+)
+def test_unknown_suites(name: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        suite.load(name)
+
+
+def test_shipped_suites_are_valid() -> None:
+    names = [name for name, _ in suite.shipped()]
+    assert names == ["dlmc", "minilm", "poster", "smoke"]
+    groups = suite.expand(suite.load("poster"), kernel_names=NAMES, cores=2, level="v4")
+    assert len(groups) == 5 * 8 * 6 * 2
+
+
+def test_the_published_schema_is_in_step() -> None:
+    published = suite.find("smoke").with_name("suite.schema.json").read_text()
+    assert published == suite.schema_text(), "run: sparsebench list schema > suites/suite.schema.json"
+
+
+FILES = """
+title = "Files"
+[[problems]]
+weights = { source = "SOURCE", per_shape = 1 }
+n = 2
+patterns = [{ name = "unstructured" }]
+density = 0.5
+"""
+
+
+def test_shapes_come_from_the_weights(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.ones((4, 6)), b=np.ones((4, 6)), c=np.ones((5, 3)))
+    groups = expand(tmp_path, FILES.replace("SOURCE", str(tmp_path / "w.npz")))
+    assert [(group.problem.M, group.problem.K, group.problem.weights[-2:]) for group in groups] == [
+        (4, 6, "!a"),
+        (5, 3, "!c"),
+    ]
+    only = FILES.replace("SOURCE", str(tmp_path / "w.npz")).replace("n = 2", "n = 2\nshapes = [[5, 3]]")
+    assert len(expand(tmp_path, only)) == 1
+    with pytest.raises(InputError, match="have no matrix of 9x9; they have 4x6, 5x3"):
+        expand(tmp_path, only.replace("[5, 3]", "[9, 9]"))
+
+
+def test_a_stored_pattern_has_the_density_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "layer.smtx").write_text("2, 4, 3\n0 1 3\n2 0 3\n")
+    text = FILES.replace("SOURCE", "data:").replace("unstructured", "stored")
+    (group,) = expand(tmp_path, text, data=tmp_path)
+    assert group.problem.density == 0.375
+    assert group.problem.weights == "data:layer.smtx"
+    np.save(tmp_path / "dense.npy", np.ones((2, 2)))
+    with pytest.raises(InputError, match="'stored' needs a sparse file"):
+        expand(tmp_path, text.replace("data:", str(tmp_path / "dense.npy")))
+
+
+def test_a_data_folder_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARSEBENCH_DATA", raising=False)
+    with pytest.raises(InputError, match="--data"):
+        expand(tmp_path, FILES.replace("SOURCE", "data:"))
+
+
+def test_a_single_problem_gets_all_kernels() -> None:
+    problem = Problem.parse("matmul:8x8x4:unstructured+0.5:f32")
+    (group,) = suite.single(problem, kernel_names=NAMES, cores=2, level="v3")
+    assert group.kernels == NAMES
+    assert group.threads == 1
