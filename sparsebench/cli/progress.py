@@ -24,11 +24,21 @@ from sparsebench.run_folder import RunFolder, derive_rows
 from sparsebench.suite import Group
 
 _RECENT = 5
+_LONG_ADDRESS = 40
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def _brief(problem: str) -> str:
+    """A problem string with the end of a long address only: the whole of it is in the results."""
+    head, separator, address = problem.partition(";weights=")
+    if len(address) <= _LONG_ADDRESS:
+        return problem
+    end = address.rpartition("!")[2] if "!" in address else address
+    return f"{head}{separator}...{end[-_LONG_ADDRESS:]}"
 
 
 def _headline(results: Sequence[CaseResult]) -> str:
@@ -42,7 +52,7 @@ def _headline(results: Sequence[CaseResult]) -> str:
             parts.append(f"{row['kernel']} {row['speedup']:.2f}x")
         elif row["status"] not in ("ok", "unavailable"):
             parts.append(f"{row['kernel']} {row['status']}")
-    return f"{first.problem} T={first.threads}: {', '.join(parts) or 'nothing beside the baseline'}"
+    return f"{_brief(first.problem)} T={first.threads}: {', '.join(parts) or 'nothing beside the baseline'}"
 
 
 class Progress:
@@ -75,12 +85,12 @@ class Progress:
 
     def group_started(self, group: Group) -> None:
         """Show which problem is being made."""
-        self._doing = f"preparing {group.problem} T={group.threads}"
+        self._doing = f"preparing {_brief(str(group.problem))} T={group.threads}"
         self._draw()
 
     def measuring(self, group: Group, kernels: Sequence[str]) -> None:
         """Show what is being measured."""
-        self._doing = f"measuring {group.problem} T={group.threads}: {', '.join(kernels)}"
+        self._doing = f"measuring {_brief(str(group.problem))} T={group.threads}: {', '.join(kernels)}"
         self._draw()
 
     def worker_finished(self, threads: int, level: str, libraries: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ class _Layer(NamedTuple):
 
 
 def expand(source: Source) -> list[MatrixRef]:
-    """List the selected weights in the order in which the network uses them, each under its exact initializer name.
+    """List the selected weights in the order in which the network uses them, each under a name that means it alone.
 
     The selector is an exact initializer name (of any initializer that could be a layer), or a glob over the names of
     the initializers, the nodes that use them, and `MatrixRef.name`; without one all weights of the network are meant.
@@ -54,9 +54,15 @@ def expand(source: Source) -> list[MatrixRef]:
     InputError
         If the file is no ONNX model, or nothing in it has that name (with the nearest names).
     """
+    model = _load(source)
+    everything = _layers(model.graph)
+    taken = {tensor.name for tensor in model.graph.initializer}
     refs = []
-    for layer in _select(source, _load(source)):
-        address = source.select(layer.tensor.name).address
+    for layer in _select(source, model):
+        # The readable name where it means this weight and no other: addresses stand in results and problem strings.
+        answering = [other for other in everything if other.answers_to(layer.name)]
+        readable = len(answering) == 1 and layer.name not in taken
+        address = source.select(layer.name if readable else layer.tensor.name).address
         rows, cols = layer_shape(layer.shape, f"weights '{address}'")
         refs.append(MatrixRef(address, layer.name, rows, cols))
     return refs
