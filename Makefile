@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites/*) \
 	$(shell find sparsebench -name '*.py' -not -name '_build_info.py')
 
+# cython-lint calls pycodestyle by its bare name.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
 .PHONY: run test lint format clean
 
 run: $(VENV)/installed

@@ -33,7 +33,9 @@ MACHINE = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platfo
 if MACHINE not in LEVELS:
     sys.exit(f"sparsebench builds on {' and '.join(LEVELS)}; this machine is {MACHINE}")
 if os.environ.get("SPARSEBENCH_NATIVE") == "1":
-    LEVELS[MACHINE]["native"] = ["-march=native", "-mprefer-vector-width=512"] if MACHINE == "x86_64" else ["-mcpu=native"]
+    LEVELS[MACHINE]["native"] = (
+        ["-march=native", "-mprefer-vector-width=512"] if MACHINE == "x86_64" else ["-mcpu=native"]
+    )
 
 DEBUG = os.environ.get("SPARSEBENCH_DEBUG") == "1"
 DIRECTIVES = {
@@ -47,7 +49,15 @@ DIRECTIVES = {
 }
 # -g0: debug information is ten times the code. -fno-math-errno lets sqrt and the like be instructions; nothing here
 # reorders floating-point sums beyond what the source says.
-COMPILE = ["-O3", "-fopenmp", "-fno-math-errno", "-fvisibility=hidden", "-Wno-unused-function", "-Wno-maybe-uninitialized", "-g" if DEBUG else "-g0"]
+COMPILE = [
+    "-O3",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+    "-Wno-unused-function",
+    "-Wno-maybe-uninitialized",
+    "-g" if DEBUG else "-g0",
+]
 LINK = ["-fopenmp", *([] if DEBUG else ["-Wl,-s"])]
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -4,7 +4,11 @@ cdef extern from *:
     """
     #if defined(__x86_64__)
     /* The psABI's levels by their features: the names "x86-64-v3" are not known to every compiler. */
-    static int has_v2(void) { __builtin_cpu_init(); return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt"); }
+    static int has_v2(void)
+    {
+        __builtin_cpu_init();
+        return __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
+    }
     static int has_v3(void) { return has_v2() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
                                   && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"); }
     static int has_v4(void) { return has_v3() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")

@@ -1,5 +1,6 @@
 # MKL entry points, found at run time in the library's own file, as (function pointer, context) for the timer.
-# Constants and signatures: oneMKL C reference, "BLAS and Sparse BLAS Routines" (mkl_cblas.h, mkl_spblas.h, mkl_service.h).
+# Constants and signatures: oneMKL C reference, "BLAS and Sparse BLAS Routines" (mkl_cblas.h, mkl_spblas.h,
+# mkl_service.h).
 
 from libc.stdint cimport int32_t, uintptr_t
 
@@ -214,7 +215,9 @@ cdef class Plan:
         if x.shape[0] != self.native.K or x.shape[1] != self.native.N:
             raise ValueError(f"x is {x.shape[0]} x {x.shape[1]}; the plan is for {self.native.K} x {self.native.N}")
         if out.shape[0] != self.native.M or out.shape[1] != self.native.N:
-            raise ValueError(f"out is {out.shape[0]} x {out.shape[1]}; the plan is for {self.native.M} x {self.native.N}")
+            raise ValueError(
+                f"out is {out.shape[0]} x {out.shape[1]}; the plan is for {self.native.M} x {self.native.N}"
+            )
         self.native.x = &x[0, 0]
         self.native.y = &out[0, 0]
         self.bound = (x, out)

@@ -22,8 +22,8 @@ cdef inline int64_t now() noexcept nogil:
 cdef int64_t sample(entry_fn entry, const uintptr_t *contexts, Py_ssize_t copies, Py_ssize_t *turn,
                     Py_ssize_t calls) noexcept nogil:
     cdef int64_t start = now()
-    cdef Py_ssize_t i, c = turn[0]
-    for i in range(calls):
+    cdef Py_ssize_t _i, c = turn[0]
+    for _i in range(calls):
         entry(<void *>contexts[c])
         c += 1
         if c == copies:

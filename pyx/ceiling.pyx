@@ -16,13 +16,13 @@ cdef extern from "ceiling.h" nogil:
 def fma_gflops(int threads, double seconds=0.05):
     """Return the fused multiply-adds of all threads together, in GFLOP/s: the best of passes over `seconds`."""
     cdef long rounds = 10_000
-    cdef int t
+    cdef int _t
     cdef double flops, best = 0.0
     end = perf_counter() + seconds
     while True:
         start = perf_counter()
         flops = 0.0
-        for t in prange(threads, nogil=True, num_threads=threads, schedule="static"):
+        for _t in prange(threads, nogil=True, num_threads=threads, schedule="static"):
             flops += fma_rounds(rounds)
         now = perf_counter()
         best = max(best, flops / (now - start) * 1e-9)
@@ -33,8 +33,8 @@ def fma_gflops(int threads, double seconds=0.05):
 
 
 cdef void read_many(const float *data, ptrdiff_t floats, long passes) noexcept nogil:
-    cdef long p
-    for p in range(passes):
+    cdef long _p
+    for _p in range(passes):
         read_once(data, floats)
 
 

@@ -22,7 +22,8 @@ cdef extern from "lane_groups.h" nogil:
         const int32_t *rows
     ctypedef void (*columns_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *,
                                 ptrdiff_t, ptrdiff_t) noexcept nogil
-    ctypedef void (*rows_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *) noexcept nogil
+    ctypedef void (*rows_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *,
+                             float *) noexcept nogil
     columns_fn pick_columns(int lanes, int vectors, int vlen)
     rows_fn pick_rows(int lanes, int n)
     void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)

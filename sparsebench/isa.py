@@ -23,10 +23,9 @@ def built() -> list[str]:
 @cache
 def detected() -> list[str]:
     """Levels that this CPU has, lowest first."""
-    from sparsebench._kernels import _cpu
+    from sparsebench._kernels._cpu import levels
 
-    levels: list[str] = _cpu.levels()
-    return levels
+    return list(levels())
 
 
 def available() -> list[str]:

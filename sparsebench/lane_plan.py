@@ -20,7 +20,7 @@ _L1_BYTES, _L2_BYTES = 32 << 10, 512 << 10
 
 @cache
 def caches() -> Caches:
-    """Data caches of one core."""
+    """Return data caches of one core."""
     sizes = cache_sizes()
     return Caches(sizes["L1d"] or _L1_BYTES, sizes["L2"] or _L2_BYTES)
 

@@ -145,7 +145,7 @@ class Problem:
 
 
 def columns(problem: Problem) -> dict[str, Any]:
-    """What results and ``--where`` call the parts of a problem; `pattern` is the bare name."""
+    """Return what results and ``--where`` call the parts of a problem; `pattern` is the bare name."""
     pattern = problem.pattern
     return {
         "op": problem.op,

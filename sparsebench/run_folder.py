@@ -162,6 +162,15 @@ class RunFolder:
         frame = pd.DataFrame(derive_rows(self.results()), columns=list(COLUMNS))
         return frame.astype(dict.fromkeys(("overlay", "lanes", "nnz", "packed_bytes"), "Int64"))
 
+    def warnings(self) -> list[str]:
+        """Return what a reader of the results should know: the run's own warnings, and whether it is complete."""
+        found = [str(warning) for warning in self.run.get("warnings", [])]
+        if "finished" not in self.run:
+            found.append(f"the run is not complete; finish it with: sparsebench run --resume {self.path}")
+        if self.torn:
+            found.append(f"the last line of {CASES} is torn; its case does not count")
+        return found
+
     def _mend(self) -> None:
         """Before the first write after `open`: cut a torn line off, and bring ``results.csv`` into step."""
         if self._torn_at is not None:
@@ -229,9 +238,11 @@ def _read_cases(path: Path) -> tuple[list[CaseResult], int | None]:
         if not line.endswith(b"\n"):
             # Complete by chance, but the next line would be glued to it.
             return results, offset
+        if not isinstance(record, dict):
+            raise InputError(f"{path}, line {number}: not a JSON object; delete the line")
         try:
             results.append(CaseResult.from_json(record))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError) as error:
             raise InputError(f"{path}, line {number}: {error}") from error
         offset += len(line)
     return results, None

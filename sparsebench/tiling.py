@@ -80,7 +80,7 @@ def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
 
 
 def k_block(K: int, lanes: int, width: int, caches: Caches) -> int:
-    """Inputs whose panel of `width` columns stays in cache while all lane groups read it.
+    """Return inputs whose panel of `width` columns stays in cache while all lane groups read it.
 
     One row at a time re-reads the panel with every FMA, so its panel should stay in L1; tiles of four rows or more
     read it a quarter as often, which L2 can serve.
@@ -92,7 +92,7 @@ def k_block(K: int, lanes: int, width: int, caches: Caches) -> int:
 
 
 def vector_length(N: int, level_vlen: int) -> int:
-    """The shortest vector that holds N columns, at most the level's own."""
+    """Return the shortest vector that holds N columns, at most the level's own."""
     return next((v for v in (4, 8) if v >= N and v < level_vlen), level_vlen)
 
 
@@ -113,9 +113,9 @@ def choose_kblock(N: int, K: int, lanes: int, level: str, caches: Caches) -> int
 def vector_floats(level: str) -> int:
     """Floats a vector at a level; a native build is asked for its own."""
     if level == "native":
-        from sparsebench._kernels import csr_matmul__native
+        from sparsebench._kernels.csr_matmul__native import VECTOR_FLOATS as NATIVE_FLOATS
 
-        return int(csr_matmul__native.VECTOR_FLOATS)
+        return int(NATIVE_FLOATS)
     return VECTOR_FLOATS[level]
 
 
@@ -130,7 +130,6 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
 
 def choose(groups: LaneGroups, N: int, level: str, threads: int) -> Tiling:
     """Plan the multiplication of packed weights with N columns on `threads` threads."""
-    K = groups.shape[1]
     # Below this much work a parallel region costs more than it brings (about 2 us to wake and join a thread).
     work = groups.index.size * groups.lanes * N
     used = max(1, min(threads, work // 100_000, groups.groups))

@@ -26,7 +26,9 @@ density = 0.25
 """
 
 
-def sparsebench(*arguments: str | Path, cwd: Path, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+def sparsebench(
+    *arguments: str | Path, cwd: Path, timeout: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "sparsebench", *map(str, arguments)],
         cwd=cwd,
@@ -207,7 +209,9 @@ def start(suite: Path, out: str, cwd: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(suite: Path, tmp_path: Path, how: signal.Signals) -> None:
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
+    suite: Path, tmp_path: Path, how: signal.Signals
+) -> None:
     process = start(suite, "r", tmp_path)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)

@@ -101,9 +101,7 @@ def test_a_single_non_zero(pattern: str) -> None:
     seed=st.integers(0, 1000),
     threads=st.integers(1, 3),
 )
-def test_our_kernels_on_anything(
-    M: int, K: int, N: int, density: float, pattern: str, seed: int, threads: int
-) -> None:
+def test_our_kernels_on_anything(M: int, K: int, N: int, density: float, pattern: str, seed: int, threads: int) -> None:
     problem = Problem("matmul", M, K, N, parse_pattern(pattern), density, seed=seed)
     for kernel in registry.kernels().values():
         if kernel.provider == "sparsebench" and not kernel.supports(problem):

@@ -337,5 +337,5 @@ def test_zero_weights_keep_everything() -> None:
 
 
 def test_a_density_that_overlays_absurdly_many_is_refused() -> None:
-    with pytest.raises(InputError, match="would overlay 1000000000 lane groups; .* at most 4096"):
+    with pytest.raises(InputError, match=r"would overlay 1000000000 lane groups; .* at most 4096"):
         Complementary(8).check(1e-9)

@@ -132,7 +132,9 @@ def test_a_worker_that_cannot_start_is_an_error(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_cold_weights_rotate_among_copies() -> None:
-    (results,) = run([group("csr", "numpy-dense", problem="matmul:700x900x4:unstructured+0.5:f32;cache=cold")], registry.kernels())
+    (results,) = run(
+        [group("csr", "numpy-dense", problem="matmul:700x900x4:unstructured+0.5:f32;cache=cold")], registry.kernels()
+    )
     assert {result.status for result in results.values()} == {"ok"}
     assert {result.cache for result in results.values()} == {"cold"}
 
@@ -141,6 +143,8 @@ def test_the_environment_is_set_before_anything_is_imported() -> None:
     environ = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_L2_SIZE": "512", "OMP_PROC_BIND": "true", "HOME": "/h"}
     environment = worker_environment(3, "v3", environ)
     assert environment.keys().isdisjoint({"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND"})
-    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
+    assert (
+        environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
+    )
     assert environment["SPARSEBENCH_ISA"] == "v3"
     assert environment["HOME"] == "/h"

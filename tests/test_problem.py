@@ -9,7 +9,14 @@ from sparsebench.patterns import PATTERNS, Block, Complementary, Stored, Unstruc
 from sparsebench.problem import Problem, columns
 
 ANY_PATTERN = st.sampled_from(
-    [Unstructured(), Unstructured(skew=True), Block(4, 4), Block(8, 1), Complementary(8), Complementary(1, "partitioned")]
+    [
+        Unstructured(),
+        Unstructured(skew=True),
+        Block(4, 4),
+        Block(8, 1),
+        Complementary(8),
+        Complementary(1, "partitioned"),
+    ]
 )
 
 

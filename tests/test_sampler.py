@@ -75,6 +75,7 @@ def test_python_plans_take_turns() -> None:
 
 def test_the_native_timer_calls_every_context_in_turn() -> None:
     from sparsebench._kernels._timer import Timer, empty_call_seconds
+
     from sparsebench.operands import make_operands
     from sparsebench.patterns import parse_pattern
     from sparsebench.problem import Problem

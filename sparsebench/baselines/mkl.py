@@ -5,6 +5,7 @@ Where MKL has several routines for one product, all are prepared and the fastest
 
 from __future__ import annotations
 
+import importlib
 import platform
 from functools import cache
 from importlib import metadata
@@ -49,11 +50,10 @@ def library_path() -> str:
 
 @cache
 def library() -> Any:
-    """The loaded `_mkl` module, GNU threading layer asserted: our kernels and MKL then share one OpenMP runtime."""
-    from sparsebench._kernels import _mkl
-
-    _mkl.load(library_path(), "gnu")
-    return _mkl
+    """Return the loaded `_mkl` module, GNU threading layer asserted: we and MKL then share one OpenMP runtime."""
+    module = importlib.import_module("sparsebench._kernels._mkl")
+    module.load(library_path(), "gnu")
+    return module
 
 
 def _fastest(plans: list[Plan], problem: Problem) -> Plan:
@@ -93,9 +93,7 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl.set_threads(threads)
     matrix = weights.csr
     operands = (weights.dense.shape, matrix.indptr, matrix.indices, matrix.data, problem.N)
-    return _fastest(
-        [mkl.csr(*operands, routine, EXPECTED_CALLS) for routine in _sparse_routines(problem.N)], problem
-    )
+    return _fastest([mkl.csr(*operands, routine, EXPECTED_CALLS) for routine in _sparse_routines(problem.N)], problem)
 
 
 def square_blocks(problem: Problem) -> list[int]:

@@ -85,7 +85,7 @@ def machine_key(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
 
 
 def key_hash(key: dict[str, Any]) -> str:
-    """A short name for a machine key."""
+    """Return a short name for a machine key."""
     return hashlib.sha256(repr(sorted(key.items())).encode()).hexdigest()[:12]
 
 
@@ -135,12 +135,13 @@ def usable_cpus(sys: Path = SYS) -> list[int]:
 def _steal_share(proc: Path) -> float | None:
     """Share of all time since boot that the hypervisor took."""
     fields = (_text(proc / "stat") or "").splitlines()[:1]
-    numbers = [int(field) for field in fields[0].split()[1:]] if fields else []
-    return numbers[7] / sum(numbers[:8]) if len(numbers) >= 8 and sum(numbers[:8]) else None
+    ticks = [int(field) for field in fields[0].split()[1:9]] if fields else []
+    total = sum(ticks)
+    return ticks[7] / total if len(ticks) == 8 and total else None
 
 
 def conditions(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
-    """What may differ from one run to the next on the same machine."""
+    """Return what may differ from one run to the next on the same machine."""
     cpu = _first_cpu(proc)
     frequency = sys / "devices/system/cpu"
     turbo_off = _text(frequency / "intel_pstate/no_turbo")
@@ -231,7 +232,8 @@ def _checks(key: dict[str, Any], now: dict[str, Any]) -> list[tuple[bool, Callab
         (
             now["load"][0] > _BUSY_LOAD * cores,
             lambda: Warning(
-                f"the load is {now['load'][0]:.1f} on {cores} cores", "stop other work, then run again: ps aux --sort=-%cpu"
+                f"the load is {now['load'][0]:.1f} on {cores} cores",
+                "stop other work, then run again: ps aux --sort=-%cpu",
             ),
         ),
         (
@@ -244,14 +246,12 @@ def _checks(key: dict[str, Any], now: dict[str, Any]) -> list[tuple[bool, Callab
             (key["threads_per_core"] or 1) > 1,
             lambda: Warning(
                 f"{key['threads_per_core']} hardware threads share each core",
-                "one of each is used; keep its siblings idle, or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
+                "one of each is used; or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
             ),
         ),
         (
             quota is not None and quota < cores,
-            lambda: Warning(
-                f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit"
-            ),
+            lambda: Warning(f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit"),
         ),
         (
             now["huge_pages"] == "never",
@@ -282,5 +282,5 @@ def _checks(key: dict[str, Any], now: dict[str, Any]) -> list[tuple[bool, Callab
 
 
 def warnings(key: dict[str, Any], now: dict[str, Any]) -> list[Warning]:
-    """What makes numbers doubtful under these conditions, each with advice; nothing is changed."""
+    """Return what makes numbers doubtful under these conditions, each with advice; nothing is changed."""
     return [make() for applies, make in _checks(key, now) if applies]

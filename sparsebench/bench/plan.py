@@ -251,5 +251,5 @@ def default_folder(name: str) -> Path:
 
 
 def command_line(argv: Sequence[str]) -> list[str]:
-    """The command as a user would type it."""
+    """Return the command as a user would type it."""
     return ["sparsebench", *argv[1:]] if argv else [sys.executable]

@@ -35,13 +35,13 @@ class Listener(Protocol):
     """Is told how a run goes; called only while nothing is being timed."""
 
     def group_started(self, group: Group) -> None:
-        """The operands of a group are being made."""
+        """Hear that the operands of a group are being made."""
 
     def measuring(self, group: Group, kernels: Sequence[str]) -> None:
-        """All kernels are verified; rounds begin when this returns."""
+        """Hear that all kernels are verified; rounds begin when this returns."""
 
     def worker_finished(self, threads: int, level: str, libraries: dict[str, Any]) -> None:
-        """A worker has done its groups; `libraries` says what was really loaded in it."""
+        """Hear that a worker has done its groups; `libraries` says what was really loaded in it."""
 
 
 class WorkerError(RuntimeError):

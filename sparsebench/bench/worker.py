@@ -19,6 +19,7 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
 from typing import IO, TYPE_CHECKING, Any
@@ -62,7 +63,7 @@ class Link:
         self._send = send
 
     def job(self) -> dict[str, Any]:
-        """The job, which is the first line."""
+        """Return the job, which is the first line."""
         job: dict[str, Any] = json.loads(self._receive.readline())
         return job
 
@@ -134,11 +135,11 @@ class GroupRun:
             expected = reference(operands)
             out = aligned_empty((self.problem.M, self.problem.N))
             for kernel in able:
-                self._attempt(kernel.name, "prepare", lambda k=kernel: self._prepare(k, operands))
-                self._attempt(kernel.name, "verify", lambda k=kernel: self._verify(k.name, operands, out, expected))
+                self._attempt(kernel.name, "prepare", partial(self._prepare, kernel, operands))
+                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, operands, out, expected))
             self._measure(effort)
             for kernel in able:
-                self._attempt(kernel.name, "verify", lambda k=kernel: self._verify_timed(k.name, out, expected))
+                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, out, expected))
         self.page.write("idle")
         return [self.results[kernel.name] for kernel in self.kernels]
 

@@ -37,13 +37,18 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     key, now, levels, mkl = facts["machine"], facts["conditions"], facts["levels"], facts["mkl"]
     build = now["build"] or {}
     pools = [
-        f"{pool['library']} {pool['version'] or ''} ({pool['kernel'] or pool['layer'] or pool['file']})".replace("  ", " ")
+        f"{pool['library']} {pool['version'] or ''} ({pool['kernel'] or pool['layer'] or pool['file']})".replace(
+            "  ", " "
+        )
         for pool in facts["libraries"]["pools"]
     ]
     return [
         ("sparsebench", f"{facts['sparsebench']}, machine key {facts['machine_key']}"),
         ("CPU", f"{key['model']} ({key['vendor']}, {key['architecture']})"),
-        ("levels", f"using {levels['used']}; CPU has {', '.join(levels['this_cpu'])}; built {', '.join(levels['built'])}"),
+        (
+            "levels",
+            f"using {levels['used']}; CPU has {', '.join(levels['this_cpu'])}; built {', '.join(levels['built'])}",
+        ),
         ("cores", f"{_or_not_told(key['cores'])}, {_or_not_told(key['threads_per_core'])} thread(s) each"),
         ("caches", ", ".join(f"{name} {_bytes(size)}" for name, size in key["caches"].items())),
         ("governor", f"{_or_not_told(now['governor'])}; turbo {_or_not_told(now['turbo'])}"),

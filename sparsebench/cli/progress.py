@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from sparsebench.bench.plan import RunPlan, execute, exit_code
-from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from sparsebench.bench.pool import WorkerError
+from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder, derive_rows
 from sparsebench.suite import Group
@@ -33,7 +33,7 @@ def _duration(seconds: float) -> str:
 
 
 def _brief(problem: str) -> str:
-    """A problem string with the end of a long address only: the whole of it is in the results."""
+    """Return a problem string with the end of a long address only: the whole of it is in the results."""
     head, separator, address = problem.partition(";weights=")
     if len(address) <= _LONG_ADDRESS:
         return problem
@@ -42,7 +42,7 @@ def _brief(problem: str) -> str:
 
 
 def _headline(results: Sequence[CaseResult]) -> str:
-    """The problem, then every kernel's speed-up or what became of it."""
+    """Return the problem, then every kernel's speed-up or what became of it."""
     first = results[0]
     parts = []
     for row in derive_rows(list(results)):
@@ -140,7 +140,9 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
     if not quiet:
         for warning in plan.warnings:
             messages.print(f"warning: {warning}", markup=False, soft_wrap=True)
-        messages.print(f"{len(plan.groups)} problems, {plan.cases} cases -> {folder.path}", markup=False, soft_wrap=True)
+        messages.print(
+            f"{len(plan.groups)} problems, {plan.cases} cases -> {folder.path}", markup=False, soft_wrap=True
+        )
     try:
         with progress.shown():
             for results in execute(plan, folder, progress):

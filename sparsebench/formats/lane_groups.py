@@ -130,7 +130,7 @@ def from_block(matrix: BlockSparse, kblock: int) -> LaneGroups:
 
 
 def from_complementary(matrix: Complementary, kblock: int) -> LaneGroups:
-    """The complementary pattern's own lane groups; those beyond the last row are left out."""
+    """Return the complementary pattern's own lane groups; those beyond the last row are left out."""
     M, K = matrix.shape
     lanes, overlay = matrix.lanes, matrix.overlay
     groups = -(-M // lanes)

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import wrap
 from typing import TYPE_CHECKING, TextIO
 
 from rich import box
 from rich.console import Console
 from rich.measure import Measurement
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from sparsebench.report.table import Cell, Row, Table, make_tables
+from sparsebench.report.cells import Cell, Row, Table
+from sparsebench.report.table import make_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BEST = "bold dodger_blue1"
-_STYLES = {"value": "", "absolute": "italic", "trouble": "dark_orange", "absent": "dim"}
+_STYLES = {"value": "", "absolute": "", "trouble": "dark_orange", "absent": "dim"}
 # Heads of stacked columns are broken so that they are no wider.
 _HEAD_WIDTH = 7
 
@@ -47,24 +48,26 @@ def render(tables: Sequence[Table], console: Console) -> None:
         for part in fit(table, console):
             console.print(part)
         for note in table.notes:
-            console.print(Padding(Text(note), (0, 0, 0, 2)))
+            for line in wrap(note, console.width - 2, subsequent_indent="  ", break_on_hyphens=False):
+                console.print(Text(f"  {line}", style="dim"))
         console.print()
 
 
 def fit(table: Table, console: Console) -> list[RichTable]:
     """Lay a table out: intervals beside values; below them where that is too wide; split where still too wide."""
     everything = range(len(table.columns))
-    beside = _build(table, everything, stacked=False)
-    if _width(beside, console) <= console.width:
-        return [beside]
+    for short in (False, True):
+        beside = _build(table, everything, short=short, stacked=False)
+        if _width(beside, console) <= console.width:
+            return [beside]
     free = everything[table.pinned :]
     for parts in range(1, len(free) + 1):
         # Even parts, so that none is left with one lonely column.
         cuts = [round(len(free) * i / parts) for i in range(parts + 1)]
         chunks = [[*everything[: table.pinned], *free[start:end]] for start, end in pairwise(cuts)]
-        built = [_build(table, chunk, stacked=True) for chunk in chunks]
+        built = [_build(table, chunk, short=True, stacked=True) for chunk in chunks]
         if all(_width(part, console) <= console.width for part in built):
-            return built
+            break
     return built
 
 
@@ -72,16 +75,16 @@ def _width(table: RichTable, console: Console) -> int:
     return Measurement.get(console, console.options.update(width=10_000), table).maximum
 
 
-def _build(table: Table, chosen: Sequence[int], *, stacked: bool) -> RichTable:
+def _build(table: Table, chosen: Sequence[int], *, short: bool, stacked: bool) -> RichTable:
     built = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, header_style="bold")
     for index, head in enumerate(table.labels):
-        built.add_column(head, justify="right" if index else "left", no_wrap=True, vertical="top")
+        numbers = all(row.labels[index].isdecimal() for row in table.rows)
+        built.add_column(head, justify="right" if numbers else "left", no_wrap=True, vertical="top")
     for index in chosen:
-        head = "\n".join(break_head(table.columns[index])) if stacked else table.columns[index]
-        # The blank is where the mark of the best stands.
-        built.add_column(Text(head.replace("\n", " \n") + " ", justify="right"), justify="right", no_wrap=True)
+        head = "\n".join(break_head(table.columns[index])) if short else table.columns[index]
+        built.add_column(Text(head, justify="right"), justify="right", no_wrap=True)
     columns = [[row.cells[index] for row in table.rows] for index in chosen]
-    shown = [_stack(cells) if stacked else _beside(cells) for cells in columns]
+    shown = [[_stacked(cell) for cell in cells] if stacked else _beside(cells) for cells in columns]
     for number, row in enumerate(table.rows):
         labels = _fresh_labels(table.rows[number - 1] if number else None, row)
         built.add_row(*labels, *(column[number] for column in shown))
@@ -99,21 +102,25 @@ def _fresh_labels(above: Row | None, row: Row) -> list[str]:
 
 
 def _value(cell: Cell) -> Text:
-    style = f"{_STYLES[cell.kind]} {_BEST}" if cell.best else _STYLES[cell.kind]
-    return Text(cell.text, style=style.strip()).append("*" if cell.best else " ", style=_BEST)
+    if cell.best:
+        return Text(f"*{cell.text}", style=_BEST)
+    return Text(cell.text, style=_STYLES[cell.kind])
 
 
 def _beside(cells: Sequence[Cell]) -> list[Text]:
-    """Values with their details to the right, both aligned."""
+    """Return values with their details to the right, both aligned."""
     width = max((len(cell.detail) for cell in cells), default=0)
-    return [_value(cell).append(cell.detail.ljust(width), style="dim") if width else _value(cell) for cell in cells]
+    return [
+        _value(cell).append(f" {cell.detail.ljust(width)}", style="dim not bold")
+        if width and cell.kind in ("value", "absolute")
+        else _value(cell)
+        for cell in cells
+    ]
 
 
-def _stack(cells: Sequence[Cell]) -> list[Text]:
-    """Values with their details below."""
-    if not any(cell.detail for cell in cells):
-        return [_value(cell) for cell in cells]
-    return [_value(cell).append(f"\n{cell.detail} ", style="dim") for cell in cells]
+def _stacked(cell: Cell) -> Text:
+    """Return a value with its detail below."""
+    return _value(cell).append(f"\n{cell.detail}", style="dim not bold") if cell.detail else _value(cell)
 
 
 def break_head(head: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,9 +56,17 @@ def select(frame: pd.DataFrame, expression: str) -> pd.DataFrame:
         chosen = frame.query(expression, engine="python")
     except Exception as error:  # pandas raises whatever the parser and the operands raise.
         raise InputError(f"--where '{expression}': {error}; columns: {', '.join(frame.columns)}") from error
-    if not isinstance(chosen, pd.DataFrame) or chosen.empty:
+    if not isinstance(chosen, pd.DataFrame):
+        raise InputError(f"--where '{expression}' is no condition; an example: N >= 16 and threads == 1")
+    if chosen.empty:
         raise InputError(f"--where '{expression}' holds for none of the {len(frame)} cases")
     return chosen
+
+
+def pattern_label(record: Record) -> str:
+    """Return the pattern with its parameters, which only the problem string has: ``complementary/8``."""
+    match = re.match(r"[^:]+:[^:]+:([^+]+)\+", record["problem"])
+    return match[1] if match else str(record["pattern"])
 
 
 def to_records(frame: pd.DataFrame) -> list[Record]:

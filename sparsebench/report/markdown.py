@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from sparsebench.report.table import Cell, Table, make_tables
+from sparsebench.report.cells import Cell, Table
+from sparsebench.report.table import make_tables
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from sparsebench.errors import InputError
 
 
 def number(value: float) -> str:
-    """Three significant digits without an exponent, where that is readable: 0.98, 1.23, 45.6, 789, 12345."""
+    """Return three significant digits without an exponent, where that is readable: 0.98, 1.23, 45.6, 789, 12345."""
     size = abs(float(f"{value:.3g}"))
     if size >= 100:
         return f"{value:.0f}"
@@ -24,7 +24,7 @@ def number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds with the unit that leaves one to three digits before the point."""
+    """Return seconds with the unit that leaves one to three digits before the point."""
     for unit, scale in (("ns", 1e-9), ("us", 1e-6), ("ms", 1e-3)):
         if float(f"{seconds / scale:.3g}") < 1000:
             return f"{number(seconds / scale)} {unit}"
@@ -32,7 +32,7 @@ def duration(seconds: float) -> str:
 
 
 def size(nbytes: float) -> str:
-    """Bytes with a binary unit."""
+    """Return bytes with a binary unit."""
     for unit, scale in (("B", 1), ("KiB", 2**10), ("MiB", 2**20)):
         if nbytes / scale < 1000:
             return f"{number(nbytes / scale)} {unit}"
@@ -40,12 +40,12 @@ def size(nbytes: float) -> str:
 
 
 def error(value: float) -> str:
-    """A relative error with two digits."""
+    """Return two digits of a relative error."""
     return f"{value:.1e}"
 
 
 def spread(record: Mapping[str, Any], value: str, low: str, high: str) -> str:
-    """Half the width of a case's interval in whole per cent of its value, rounded up; "±?" where there is none."""
+    """Return half an interval's width in whole per cent of its value, rounded up; "±?" where there is none."""
     width = half_width(Interval(record[low], record[value], record[high]))
     # Up, so that no interval looks narrower than it is.
     return "±?" if width is None else f"±{max(1, math.ceil(100 * width))}%"

@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os.path import commonprefix
 
+from sparsebench.report.cells import WORDS, Table
 from sparsebench.report.frame import Record
 
 LEGEND = {
-    "wrong": "wrong: a result was not that of float64",
-    "mistrusted": "suspect: nearly all of the right answer is zero, so it proves little",
-    "failed": "failed: it crashed",
-    "timeout": "timeout: it took too long",
-    "unsupported": "-: not for this problem",
+    "wrong": "the result is not that of float64",
+    "mistrusted": "nearly all of the right answer is zero, so it proves little",
+    "failed": "it raised an error or crashed",
+    "timeout": "it took too long",
+    "unavailable": "a library is absent",
+    "unsupported": "not for this problem",
 }
 
 
 def troubles(records: Iterable[Record], places: Mapping[str, str]) -> tuple[str, ...]:
-    """One note per kernel and status other than ok: the first problem, by its name in `places`, and its error."""
+    """Make one note per kernel and status other than ok: the first problem, by its name in `places`, and its error."""
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         if record["status"] in ("wrong", "mistrusted", "failed", "timeout"):
@@ -38,35 +40,53 @@ def _by_error(records: Iterable[Record]) -> dict[str, list[str]]:
     return {error: list(kernels) for error, kernels in grouped.items()}
 
 
-def unsupported(records: Sequence[Record]) -> tuple[str, ...]:
-    """Which kernels cannot take some or all of these problems, and why."""
-    grouped = _by_error(r for r in records if r["status"] == "unsupported")
-    parts = [f"{', '.join(kernels)} ({reason})" for reason, kernels in grouped.items()]
-    return (f"unsupported: {'; '.join(parts)}",) if parts else ()
+def unsupported(records: Iterable[Record]) -> list[str]:
+    """Say which kernels cannot take some of the problems, each with the first reason it gave."""
+    reasons: dict[str, str] = {}
+    for record in records:
+        if record["status"] == "unsupported":
+            reasons.setdefault(record["kernel"], record["error"])
+    kernels: dict[str, list[str]] = {}
+    for kernel, reason in reasons.items():
+        kernels.setdefault(reason, []).append(kernel)
+    parts = [f"{', '.join(names)} ({reason})" for reason, names in kernels.items()]
+    return [f"not for every problem: {'; '.join(parts)}"] if parts else []
 
 
 def sources(addresses: Sequence[str]) -> tuple[str, ...]:
-    """Where numbered weights come from; what the addresses begin with is said once."""
-    shared = commonprefix(addresses)
-    # Whole names only: cut after the last separator.
-    shared = shared[: max(shared.rfind(mark) for mark in "/!#:") + 1]
+    """Say where weights come from, numbered if there are several; "" is random.
+
+    What the addresses begin with is said once.
+    """
+    if len(addresses) == 1:
+        return (f"weights: {addresses[0]}",) if addresses[0] else ()
+    # By characters, then cut after a separator: an address is more than a path.
+    shared = commonprefix(addresses)  # noqa: RUF071
+    shared = shared[: max(shared.rfind(mark) for mark in "/!#") + 1]
     listed = ", ".join(f"W{i} {address[len(shared) :] or 'random'}" for i, address in enumerate(addresses, start=1))
     return (f"weights{f' from {shared}' if shared else ''}: {listed}",)
 
 
-def legend(records: Sequence[Record], by: Sequence[str]) -> tuple[str, ...]:
-    """What marks and words mean, of those that occur."""
-    marks = ["*: the best", "n/m: a mean of n of the m problems, not comparable with the others"]
-    if not by:
-        marks.insert(1, "±: half of the 95% interval")
-    words = [meaning for status, meaning in LEGEND.items() if any(r["status"] == status for r in records)]
-    return ("; ".join([*marks, *words]),)
+def legend(tables: Sequence[Table], records: Sequence[Record]) -> tuple[str, ...]:
+    """Say what marks and words mean, of those that occur."""
+    cells = [cell for table in tables for row in table.rows for cell in row.cells]
+    marks = []
+    if any(cell.best for cell in cells):
+        marks.append("*: the best")
+    if any("±" in cell.detail for cell in cells):
+        marks.append("±: half of the 95% interval")
+    if any("/" in cell.detail for cell in cells):
+        marks.append("n/m: a mean of n of the m problems, not comparable with the others")
+    used = {cell.text for cell in cells}
+    marks += [f"{WORDS[status]}: {meaning}" for status, meaning in LEGEND.items() if WORDS[status] in used]
+    return ("; ".join(marks),) if marks else ()
 
 
 def general(records: Sequence[Record]) -> tuple[str, ...]:
-    """What holds for the whole report: libraries that are absent, rivals timed through Python, unsteady samples."""
+    """Say what holds for the whole report: libraries that are absent, rivals timed through Python, unsteady samples."""
     missing = _by_error(r for r in records if r["status"] == "unavailable")
     lines = [f"unavailable: {', '.join(kernels)}: {command}" for command, kernels in missing.items()]
+    lines += unsupported(records)
     lines += _named("timed through Python, its call included", records, lambda r: r["timed_in"] == "python" and _ran(r))
     remarks = Counter(word for r in records for word in (r["remarks"] or "").split())
     if remarks:

@@ -144,7 +144,7 @@ def single(
     threads: Sequence[int | str] | None = None,
     kernels: Sequence[str] | None = None,
 ) -> list[Group]:
-    """Groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
+    """Return groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
     names = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
     group = Group("problem", problem, names, 1, level, DEFAULT_BASELINE)
     return [replace(group, threads=count) for count in _thread_counts(threads or [1], cores)]

@@ -58,7 +58,7 @@ def find(name_or_path: str) -> Path:
 
 
 def nearest(wrong: str, known: Sequence[str]) -> str:
-    """The end of a message about an unknown name: what was perhaps meant, and what there is."""
+    """Return the end of a message about an unknown name: what was perhaps meant, and what there is."""
     close = difflib.get_close_matches(wrong, known, n=1)
     meant = f"; did you mean '{close[0]}'?" if close else ""
     return f"{meant} (known: {', '.join(known)})"

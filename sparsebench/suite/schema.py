@@ -31,7 +31,7 @@ class UnstructuredTable(_Table):
     skewed: bool = False
 
     def build(self) -> Pattern:
-        """The pattern of this table."""
+        """Return the pattern of this table."""
         return Unstructured(self.skewed)
 
 
@@ -43,7 +43,7 @@ class BlockTable(_Table):
     cols: PositiveInt
 
     def build(self) -> Pattern:
-        """The pattern of this table."""
+        """Return the pattern of this table."""
         return Block(self.rows, self.cols)
 
 
@@ -55,7 +55,7 @@ class ComplementaryTable(_Table):
     arrangement: Literal["balanced", "partitioned"] = "balanced"
 
     def build(self) -> Pattern:
-        """The pattern of this table."""
+        """Return the pattern of this table."""
         return Complementary(self.lanes, self.arrangement)
 
 
@@ -65,13 +65,11 @@ class StoredTable(_Table):
     name: Literal["stored"]
 
     def build(self) -> Pattern:
-        """The pattern of this table."""
+        """Return the pattern of this table."""
         return Stored()
 
 
-PatternTable = Annotated[
-    UnstructuredTable | BlockTable | ComplementaryTable | StoredTable, Field(discriminator="name")
-]
+PatternTable = Annotated[UnstructuredTable | BlockTable | ComplementaryTable | StoredTable, Field(discriminator="name")]
 
 
 class WeightsTable(_Table):
@@ -146,5 +144,5 @@ class Suite(_Table):
 
 
 def schema_text() -> str:
-    """The JSON schema of suite files, as published in ``suites/suite.schema.json``."""
+    """Return the JSON schema of suite files, as published in ``suites/suite.schema.json``."""
     return json.dumps(Suite.model_json_schema(), indent=1) + "\n"

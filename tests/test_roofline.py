@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import importlib
+import json
+
+import pytest
+
+from sparsebench import doctor, isa
+from sparsebench.bench.pool import WorkerError, run_apart
+from sparsebench.bench.roofline import measure_apart, working_sets
+
+CACHES = {"L1d": 48 << 10, "L2": 2 << 20, "L3": 32 << 20}
+
+
+def test_working_sets_lie_in_their_level() -> None:
+    one = working_sets(CACHES, threads=1, memory=64 << 30)
+    assert one == {"L1d": 24 << 10, "L2": 1 << 20, "L3": 16 << 20, "memory": 128 << 20}
+    two = working_sets(CACHES, threads=2, memory=64 << 30)
+    assert (two["L2"], two["L3"], two["memory"]) == (1 << 20, 8 << 20, 64 << 20)
+
+
+def test_memory_is_never_filled() -> None:
+    assert working_sets(CACHES, threads=1, memory=80 << 20)["memory"] == 10 << 20
+
+
+def test_caches_that_are_not_told_are_left_out() -> None:
+    assert set(working_sets({"L1d": None, "L2": None, "L3": None}, 1, 1 << 30)) == {"memory"}
+
+
+@pytest.mark.parametrize("level", isa.available())
+def test_every_level_measures_something(level: str) -> None:
+    module = importlib.import_module(f"sparsebench._kernels.ceiling__{level}")
+    for threads in (1, 2):
+        assert module.fma_gflops(threads, 1e-3) > 0
+        assert module.read_gbytes(10_000, threads, 1e-3) > 0
+
+
+def test_measured_apart() -> None:
+    found = measure_apart(isa.active(), 1)
+    assert found.fma_gflops > 0
+    assert found.read_gbytes["memory"] > 0
+
+
+def test_a_child_that_fails_says_why() -> None:
+    with pytest.raises(WorkerError, match="ceiling__v9"):
+        run_apart("sparsebench.bench.roofline", ["v9", "1"], 1, isa.active())
+
+
+def test_doctor_knows_the_machine() -> None:
+    facts = doctor.examine(measure=False)
+    json.dumps(facts)
+    assert facts["levels"]["used"] in facts["levels"]["built"]
+    assert facts["empty_call_ns"]["native"] > 0
+    assert "ceilings" not in facts
+    if facts["mkl"]["available"]:
+        assert facts["mkl"]["threading_layer"] == "gnu"
+        assert facts["mkl"]["code_path"]
+    else:
+        assert facts["mkl"]["reason"]
