@@ -7,7 +7,10 @@ import pytest
 
 from sparsebench.bench import machine
 
-INTEL = "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\nmodel name\t: Xeon\nstepping\t: 2\nflags\t\t: avx2 fma\n"
+INTEL = (
+    "vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\nmodel name\t: Xeon\n"
+    "stepping\t: 2\nflags\t\t: avx2 fma\n"
+)
 AMD = INTEL.replace("GenuineIntel", "AuthenticAMD").replace("Xeon", "EPYC").replace("fma", "fma hypervisor")
 ARM = "processor\t: 0\nFeatures\t: fp asimd\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd40\n"
 

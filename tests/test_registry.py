@@ -24,7 +24,7 @@ def _fresh() -> Iterator[None]:
 
 
 def test_the_names_that_suites_use() -> None:
-    assert FIXED <= registry.kernels().keys()
+    assert registry.kernels().keys() >= FIXED
 
 
 @pytest.mark.parametrize("level", isa.available())

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from io import FileIO
 from itertools import groupby
 from pathlib import Path
 from time import monotonic
@@ -122,7 +123,7 @@ def empty_result(group: Group, kernel: Kernel, status: Status, error: str) -> Ca
 class _Worker:
     """One child process and the three things shared with it: two pipes and a page."""
 
-    def __init__(self, process: subprocess.Popen[bytes], page: mmap.mmap, send: IO[str], receive: IO[str]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], page: mmap.mmap, send: FileIO, receive: IO[str]) -> None:
         self.process = process
         self.page = page
         self._send = send
@@ -131,8 +132,7 @@ class _Worker:
 
     def tell(self, line: str) -> None:
         try:
-            self._send.write(line + "\n")
-            self._send.flush()
+            self._send.write(f"{line}\n".encode())
         except BrokenPipeError:
             # It died; the next read says so.
             return
@@ -171,7 +171,8 @@ def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
         )
         os.close(job_read)
         os.close(event_write)
-        with os.fdopen(job_write, "w", encoding="utf-8") as send, os.fdopen(event_read, encoding="utf-8") as receive:
+        # Unbuffered: closing must not write to a worker that has died.
+        with FileIO(job_write, "w") as send, os.fdopen(event_read, encoding="utf-8") as receive:
             try:
                 yield _Worker(process, page, send, receive)
             finally:

@@ -63,7 +63,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "empty call",
-            f"{facts['empty_call_ns']['native']:.1f} ns native, {facts['empty_call_ns']['python']:.0f} ns through Python",
+            f"{facts['empty_call_ns']['native']:.1f} ns native, {facts['empty_call_ns']['python']:.0f} ns in Python",
         ),
     ]
 
