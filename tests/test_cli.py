@@ -30,7 +30,7 @@ def sparsebench(
     *arguments: str | Path, cwd: Path, timeout: float = 120, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sparsebench", *map(str, arguments)],
+        [sys.executable, "-P", "-m", "sparsebench", *map(str, arguments)],
         cwd=cwd,
         env=base_environment() | environment,
         capture_output=True,
@@ -194,7 +194,18 @@ def test_without_mkl_the_baseline_falls_back_and_says_so(tmp_path: Path) -> None
 
 def start(suite: Path, out: str, cwd: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "sparsebench", "run", str(suite), "--out", out, "--kernels", "csr,block,numpy-dense"],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            "sparsebench",
+            "run",
+            str(suite),
+            "--out",
+            out,
+            "--kernels",
+            "csr,block,numpy-dense",
+        ],
         cwd=cwd,
         env=base_environment(),
         stdout=subprocess.PIPE,

@@ -44,7 +44,7 @@ def test_a_level_that_was_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_the_command_line_says_so_and_exits_with_2() -> None:
     environment = os.environ | {isa.VARIABLE: "v9"}
     done = subprocess.run(
-        [sys.executable, "-m", "sparsebench", "list", "kernels"], env=environment, capture_output=True, text=True
+        [sys.executable, "-P", "-m", "sparsebench", "list", "kernels"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 2
     assert "'v9' is not a level" in done.stderr

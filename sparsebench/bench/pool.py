@@ -80,6 +80,14 @@ def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> 
     return environment
 
 
+def module_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module of this package, whatever the current folder holds.
+
+    -P: in the top folder of a checkout, Python would otherwise import the sources there, which are not compiled.
+    """
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
 def run_apart(module: str, arguments: Sequence[str], threads: int, level: str) -> Any:
     """Run ``python -m module`` in a worker's environment and return the JSON that it prints.
 
@@ -89,7 +97,7 @@ def run_apart(module: str, arguments: Sequence[str], threads: int, level: str) -
         If it fails; with the last line that it printed.
     """
     done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        module_command(module, *arguments),
         env=worker_environment(threads, level, os.environ),
         capture_output=True,
         text=True,
@@ -160,7 +168,7 @@ def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
         job_read, job_write = os.pipe()
         event_read, event_write = os.pipe()
         process = subprocess.Popen(
-            [sys.executable, "-m", "sparsebench.bench.worker", str(job_read), str(event_write), str(shared.fileno())],
+            module_command("sparsebench.bench.worker", str(job_read), str(event_write), str(shared.fileno())),
             env=worker_environment(threads, level, os.environ),
             pass_fds=(job_read, event_write, shared.fileno()),
             stdin=subprocess.DEVNULL,
