@@ -28,8 +28,9 @@ def test_the_same_problem_gives_the_same_operands(label: str) -> None:
     assert not np.array_equal(first.x, other.x)
 
 
-def test_operands_are_aligned_and_zero_outside_the_mask() -> None:
-    operands = make_operands(problem())
+@pytest.mark.parametrize("seed", range(5))
+def test_operands_are_aligned_and_zero_outside_the_mask(seed: int) -> None:
+    operands = make_operands(problem(seed=seed))
     weights = operands.weights
     assert is_aligned(operands.x)
     assert is_aligned(weights.dense)
