@@ -45,7 +45,8 @@ class Weights:
     def csr(self) -> sparse.csr_array:
         """W in compressed sparse rows over the mask: int32 indices, sorted, explicit zeros kept."""
         packed = Csr.pack(self.dense, self.mask.allowed)
-        matrix = sparse.csr_array(self.dense.shape, dtype=np.float32)
+        rows, cols = self.dense.shape
+        matrix = sparse.csr_array((rows, cols), dtype=np.float32)
         # Given to the constructor, SciPy would copy them to wherever its own allocation happens to lie.
         matrix.data, matrix.indices, matrix.indptr = packed.values, packed.indices, packed.indptr
         return matrix

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import scipy
 from scipy import sparse
 
@@ -27,7 +26,8 @@ def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     assert isinstance(problem.pattern, Block)
     shape = (problem.pattern.rows, problem.pattern.cols)
     block = BlockSparse.pack(weights.dense, weights.mask.allowed, shape)
-    matrix = sparse.bsr_array(block.shape, blocksize=shape, dtype=np.float32)
+    empty: Any = sparse.bsr_array
+    matrix = empty(block.shape, blocksize=shape, dtype="float32")
     # Given to the constructor, SciPy would copy them to wherever its own allocation happens to lie.
     matrix.data, matrix.indices, matrix.indptr = block.values, block.indices, block.indptr
     detail = f"bsr_array @ x, {shape[0]}x{shape[1]} blocks, 1 thread"
