@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,8 @@ class Weights:
     def csr(self) -> sparse.csr_array:
         """W in compressed sparse rows over the mask: int32 indices, sorted, explicit zeros kept."""
         packed = Csr.pack(self.dense, self.mask.allowed)
-        rows, cols = self.dense.shape
-        matrix = sparse.csr_array((rows, cols), dtype=np.float32)
+        empty: Any = sparse.csr_array
+        matrix: sparse.csr_array = empty(self.dense.shape, dtype=np.float32)
         # Given to the constructor, SciPy would copy them to wherever its own allocation happens to lie.
         matrix.data, matrix.indices, matrix.indptr = packed.values, packed.indices, packed.indptr
         return matrix
