@@ -29,6 +29,10 @@ from sparsebench.suite import Group
 
 # Set by this workplace or a user's shell for other reasons; they make OpenBLAS, and so NumPy and SciPy, slow.
 _DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+# How long idle threads of OpenMP (iterations) and OpenBLAS (2^n cycles) spin before they sleep: a fraction of a
+# millisecond. That bridges the gap between two calls of one kernel; by default they would spin for up to 20 ms, on the
+# cores that the next kernel is timed on.
+SPIN = {"GOMP_SPINCOUNT": "10000", "OPENBLAS_THREAD_TIMEOUT": "20"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -73,6 +77,7 @@ def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> 
     """Environment of a worker, set before it imports anything: thread counts, level, nothing that cripples a rival."""
     environment = {name: value for name, value in environ.items() if name not in _DROPPED}
     environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    environment |= SPIN
     environment |= {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE", "SPARSEBENCH_ISA": level}
     # The worker imports this sparsebench, whether installed or run from a checkout.
     root = str(Path(__file__).parents[2])

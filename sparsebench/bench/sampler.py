@@ -81,6 +81,9 @@ class Effort:
         Bounds of the number of rounds; the minimum is kept also when time is up.
     seconds
         Time for the rounds of one problem.
+    settle_s
+        Calls that are not counted go before each sample for so long, so that threads which the kernel before it left
+        spinning (see `pool.SPIN`) have gone to sleep, and its own are awake.
     precision
         Rounds end early when every contender's 95 % interval is within this fraction of its median.
     """
@@ -89,6 +92,7 @@ class Effort:
     min_rounds: int = 11
     max_rounds: int = 41
     seconds: float = 1.5
+    settle_s: float = 1e-3
     precision: float = 0.02
 
 
@@ -99,6 +103,7 @@ class Contender:
     name: str
     timer: Clocked
     inner: int = 1
+    warm_up: int = 1
     samples_s: list[float] = field(default_factory=list)
 
 
@@ -130,6 +135,8 @@ def measure(
     for contender in contenders:
         before(contender.name)
         contender.inner = calibrate(contender.timer, effort.sample_s)
+        # One call at least: it brings back what the kernels before it have evicted.
+        contender.warm_up = math.ceil(contender.inner * min(1.0, effort.settle_s / effort.sample_s))
     order = list(contenders)
     collecting = gc.isenabled()
     gc.disable()
@@ -138,8 +145,7 @@ def measure(
             rng.shuffle(order)
             for contender in order:
                 before(contender.name)
-                # One call brings back what the kernels before it have evicted.
-                elapsed = contender.timer.seconds(contender.inner, 1)
+                elapsed = contender.timer.seconds(contender.inner, contender.warm_up)
                 contender.samples_s.append(elapsed / contender.inner)
             if done < effort.min_rounds:
                 continue
