@@ -101,6 +101,8 @@ METRICS = {
     "gflops_dense": Metric("gflops_dense", "dense-equivalent GFLOP/s (2 M K N / time)", number, "max", _TIME),
     "prepare": Metric("prepare_s", "time to pack the weights", duration, "min"),
     "bytes": Metric("packed_bytes", "packed weights, indices included", size, "min"),
+    "kept_l1": Metric("kept_l1", "share of the weights' L1 norm that pruning kept", number, "max"),
+    "kept_l2": Metric("kept_l2", "share of the weights' squared L2 norm that pruning kept", number, "max"),
     "error": Metric("max_rel_error", "largest |y - reference| / sum |w||x|", error, "min", merge=max, merged="largest"),
 }
 
