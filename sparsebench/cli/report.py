@@ -20,7 +20,8 @@ def report(
     metric: Annotated[
         str,
         typer.Option(
-            "--metric", help="speedup, median, gflops_useful, gflops_dense, prepare, bytes, kept_l1, kept_l2 or error.",
+            "--metric",
+            help="speedup, median, gflops_useful, gflops_dense, prepare, bytes, kept_l1, kept_l2 or error.",
             metavar="NAME",
         ),
     ] = "speedup",
