@@ -62,6 +62,15 @@ LINK = ["-fopenmp", *([] if DEBUG else ["-Wl,-s"])]
 JOBS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def said(*command: str) -> str:
+    """First line of what a command prints; empty where it is absent or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.splitlines()[0] if done.returncode == 0 and done.stdout else ""
+
+
 def extension(name: str, source: Path, flags: list[str]) -> Extension:
     return Extension(
         f"{PACKAGE}.{name}",
@@ -97,14 +106,14 @@ class Build(build_ext):
     def run(self) -> None:
         super().run()
         compiler = os.environ.get("CC", "cc").split()[0]
-        version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
         target = Path(self.get_ext_fullpath(f"{PACKAGE}._build_info")).parent / "_build_info.py"
         target.write_text(
             '"""Written by setup.py: what the kernels were compiled with."""\n\n'
-            f"COMPILER = {(version.splitlines() or [compiler])[0]!r}\n"
+            f"COMPILER = {said(compiler, '--version') or compiler!r}\n"
             f"CYTHON = {Cython.__version__!r}\n"
             f"FLAGS = {COMPILE!r}\n"
-            f"LEVELS = {LEVELS[MACHINE]!r}\n",
+            f"LEVELS = {LEVELS[MACHINE]!r}\n"
+            f"COMMIT = {said('git', 'describe', '--always', '--dirty', '--abbrev=40')!r}\n",
             encoding="utf-8",
         )
 

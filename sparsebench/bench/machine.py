@@ -190,6 +190,7 @@ def build_info() -> dict[str, Any] | None:
         "cython": _build_info.CYTHON,
         "flags": _build_info.FLAGS,
         "levels": _build_info.LEVELS,
+        "commit": _build_info.COMMIT or None,
     }
 
 

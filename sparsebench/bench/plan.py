@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -164,32 +163,14 @@ def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
             "effort": asdict(plan.settings.effort),
             "time_limit": plan.settings.time_limit,
         },
-        "groups": [_group_record(group) for group in plan.groups],
+        "groups": [group.to_json() for group in plan.groups],
     }
 
 
 def _git_commit() -> str | None:
-    """Commit of the checkout that this package runs from; None outside of one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return answer.stdout.strip() or None
-
-
-def _group_record(group: Group) -> dict[str, Any]:
-    return {
-        "suite": group.suite,
-        "problem": str(group.problem),
-        "kernels": list(group.kernels),
-        "threads": group.threads,
-        "level": group.level,
-        "baseline": group.baseline,
-    }
+    """Return the commit that the kernels were built from, as the build recorded it."""
+    build = machine.build_info()
+    return build["commit"] if build else None
 
 
 def remaining_plan(folder: RunFolder) -> RunPlan:
@@ -201,14 +182,7 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
     finished = folder.finished()
     groups = []
     for entry in record["groups"]:
-        group = Group(
-            suite=entry["suite"],
-            problem=Problem.parse(entry["problem"]),
-            kernels=tuple(entry["kernels"]),
-            threads=entry["threads"],
-            level=entry["level"],
-            baseline=entry["baseline"],
-        )
+        group = Group.from_json(entry)
         keys = {(group.suite, str(group.problem), name, group.threads) for name in group.kernels}
         if not keys <= {(key[0], key[1], key[2], key[3]) for key in finished}:
             groups.append(group)

@@ -282,18 +282,5 @@ def _job(pending: Sequence[Group], settings: Settings, threads: int, level: str)
         "cpus": list(settings.cpus[:threads]) if threads <= len(settings.cpus) else [],
         "data": str(settings.data) if settings.data else "",
         "effort": asdict(settings.effort),
-        "groups": [
-            (
-                index,
-                {
-                    "suite": group.suite,
-                    "problem": str(group.problem),
-                    "kernels": list(group.kernels),
-                    "threads": group.threads,
-                    "level": group.level,
-                    "baseline": group.baseline,
-                },
-            )
-            for index, group in enumerate(pending)
-        ],
+        "groups": [group.to_json() for group in pending],
     }

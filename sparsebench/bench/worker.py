@@ -294,15 +294,15 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         link.send({"event": "input_error", "message": str(error)})
         return
     effort = Effort(**job["effort"])
-    for index, group in job["groups"]:
-        link.send({"event": "group", "index": index})
+    for group in job["groups"]:
+        link.send({"event": "group"})
         run = GroupRun(group, job, known, page, link)
         try:
             results = run.run(effort)
         except InputError as error:
             link.send({"event": "input_error", "message": str(error)})
             return
-        link.send({"event": "results", "index": index, "results": [result.to_json() for result in results]})
+        link.send({"event": "results", "results": [result.to_json() for result in results]})
     link.send({"event": "done", "libraries": loaded_libraries()})
 
 

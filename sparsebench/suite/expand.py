@@ -28,6 +28,23 @@ class Group:
     level: str
     baseline: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the group as JSON types."""
+        return {
+            "suite": self.suite,
+            "problem": str(self.problem),
+            "kernels": list(self.kernels),
+            "threads": self.threads,
+            "level": self.level,
+            "baseline": self.baseline,
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Group:
+        """Read what `to_json` returned."""
+        changed = {"problem": Problem.parse(record["problem"]), "kernels": tuple(record["kernels"])}
+        return cls(**(record | changed))
+
 
 def _select(globs: Sequence[str], known: Sequence[str], where: str) -> tuple[str, ...]:
     """Names that match any glob, in the registry's order; a glob that matches none is an error."""
