@@ -4,14 +4,6 @@
 
 #include "simd.h"
 
-#if VLEN == 16
-typedef v16f vf;
-#elif VLEN == 8
-typedef v8f vf;
-#else
-typedef v4f vf;
-#endif
-
 /* As many chains as hide the latency of an FMA on two units (4 to 6 cycles each), and still fit the registers. */
 #define CHAINS (REGISTER_ROWS * REGISTER_VECTORS < 12 ? REGISTER_ROWS * REGISTER_VECTORS : 12)
 

@@ -18,11 +18,11 @@ typedef struct {
     const int32_t *rows;   /* [groups]: rows of Y, <= L */
 } lane_groups;
 
-/* Groups [g0, g1) of block b for one tile of columns: y = W panel, or y += for b > 0.
- * panel is [kblock, width]; y points at the tile's first column, of which `valid` <= width exist. */
+/* Groups [g0, g1) of block b for one tile of columns: y = W panel, or y += for b > 0. Rows of the panel lie ldp apart;
+ * y points at the tile's first column, of which `valid` exist: all but a part of the last vector. */
 #define COLUMNS_PARAMETERS                                                                                             \
-    const lane_groups *G, ptrdiff_t b, ptrdiff_t g0, ptrdiff_t g1, const float *panel, float *y, ptrdiff_t ldy,        \
-        ptrdiff_t valid
+    const lane_groups *G, ptrdiff_t b, ptrdiff_t g0, ptrdiff_t g1, const float *panel, ptrdiff_t ldp, float *y,        \
+        ptrdiff_t ldy, ptrdiff_t valid
 typedef void (*columns_fn)(COLUMNS_PARAMETERS);
 
 /* The same for all N columns at once, straight from X[k0:, N] in row-major order. */
@@ -35,7 +35,6 @@ typedef void (*rows_fn)(ROWS_PARAMETERS);
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-/* A tile at the edge of Y is computed in a full-size copy. */
 static void copy_rows(float *to, ptrdiff_t ld_to, const float *from, ptrdiff_t ld_from, ptrdiff_t rows, ptrdiff_t n)
 {
     for (ptrdiff_t r = 0; r < rows; r++)
@@ -45,15 +44,26 @@ static void copy_rows(float *to, ptrdiff_t ld_to, const float *from, ptrdiff_t l
 /* Copies `count` rows of X, `valid` floats each, into a contiguous [count, width] panel, zero beyond valid. */
 static void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
 {
-    if (valid == width) {
+    const ptrdiff_t whole = valid / 4 * 4;
+    if (valid == width && width % VLEN == 0) {
         for (ptrdiff_t k = 0; k < count; k++)
-            for (ptrdiff_t i = 0; i < width; i += 4)
-                *(v4f *)(panel + k * width + i) = *(const v4f *)(x + k * ldx + i);
+            for (ptrdiff_t i = 0; i < width; i += VLEN)
+                *(vf *)(panel + k * width + i) = *(const vf *)(x + k * ldx + i);
         return;
     }
-    copy_rows(panel, width, x, ldx, count, valid);
-    for (ptrdiff_t k = 0; k < count; k++)
-        memset(panel + k * width + valid, 0, (size_t)(width - valid) * sizeof(float));
+    for (ptrdiff_t k = 0; k < count; k++) {
+        const float *from = x + k * ldx;
+        float *to = panel + k * width;
+        ptrdiff_t i = 0;
+        for (; i < whole; i += 4)
+            *(v4f *)(to + i) = *(const v4f *)(from + i);
+        if (whole < valid) {
+            *(v4f *)(to + i) = load_part_4(from + i, (int)(valid - whole));
+            i += 4;
+        }
+        for (; i < width; i += 4)
+            *(v4f *)(to + i) = (v4f){0};
+    }
 }
 
 #define TILE(name) JOIN(name##_, VN)

@@ -20,8 +20,8 @@ cdef extern from "lane_groups.h" nogil:
         const float *values
         const int32_t *row
         const int32_t *rows
-    ctypedef void (*columns_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, float *,
-                                ptrdiff_t, ptrdiff_t) noexcept nogil
+    ctypedef void (*columns_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, ptrdiff_t,
+                                float *, ptrdiff_t, ptrdiff_t) noexcept nogil
     ctypedef void (*rows_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *,
                              float *) noexcept nogil
     columns_fn pick_columns(int lanes, int vectors, int vlen)
@@ -56,7 +56,7 @@ cdef void work(const Call *call, int thread) noexcept nogil:
     cdef ptrdiff_t items = call.n_tiles * call.n_chunks
     cdef ptrdiff_t first = items * thread // call.threads
     cdef ptrdiff_t last = items * (thread + 1) // call.threads
-    cdef ptrdiff_t item, b, k0, count, packed = -1
+    cdef ptrdiff_t item, b, k0, count, stride, packed = -1
     cdef const Tile *tile
     cdef const int64_t *chunk
     cdef float *scratch = call.scratch + thread * call.scratch_stride
@@ -70,14 +70,17 @@ cdef void work(const Call *call, int thread) noexcept nogil:
                 continue
             tile = call.tiles + item // call.n_chunks
             if call.direct:
-                panel = call.x + k0 * call.N
+                panel = call.x + k0 * call.N + tile.column
+                stride = call.N
             else:
                 panel = scratch
+                stride = tile.width
                 if call.groups.kblocks > 1 or packed != item // call.n_chunks:
                     count = min(call.kblock, call.K - k0)
                     pack_panel(call.x + k0 * call.N + tile.column, call.N, count, tile.valid, tile.width, scratch)
                     packed = item // call.n_chunks
-            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, call.y + tile.column, call.N, tile.valid)
+            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, call.y + tile.column, call.N,
+                         tile.valid)
 
 
 cdef void entry_point(void *context) noexcept nogil:

@@ -38,4 +38,4 @@ def prepare_groups(
     """
     level = plan.__module__.rpartition("__")[2]
     groups = pack(choose_kblock(problem.N, problem.K, lanes, level, caches()))
-    return plan(groups, choose(groups, problem.N, level, threads))
+    return plan(groups, choose(groups, problem.N, level, threads, caches()))

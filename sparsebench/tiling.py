@@ -41,7 +41,7 @@ class Tiling:
     chunks
         int64 [chunks + 1]; lane groups are cut here, so that threads share the non-zeros evenly.
     direct
-        X is already one contiguous panel, nothing is packed.
+        Tiles read X where it is, nothing is packed.
     panel_floats
         Scratch floats a thread.
     """
@@ -128,7 +128,7 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
     return np.concatenate(([0], inner, [groups.groups])).astype(np.int64)
 
 
-def choose(groups: LaneGroups, N: int, level: str, threads: int) -> Tiling:
+def choose(groups: LaneGroups, N: int, level: str, threads: int, caches: Caches) -> Tiling:
     """Plan the multiplication of packed weights with N columns on `threads` threads."""
     # Below this much work a parallel region costs more than it brings (about 2 us to wake and join a thread).
     work = groups.index.size * groups.lanes * N
@@ -141,6 +141,7 @@ def choose(groups: LaneGroups, N: int, level: str, threads: int) -> Tiling:
     # As few row chunks as give every thread the same number of items: each chunk packs its panel again.
     pieces = used // math.gcd(len(tiles), used) if len(tiles) < 4 * used else 1
     width = max(tiles) * vlen
-    direct = len(tiles) == 1 and width == N
+    # Where X itself lies in L2 there is nothing to pack: tiles read its rows where they are.
+    direct = N % vlen == 0 and (width == N or 4 * groups.shape[1] * N <= caches.l2 // 2)
     panel = 0 if direct else -(-groups.kblock * width // 16) * 16
     return Tiling(N, "columns", vlen, tiles, chunk_bounds(groups, pieces), used, direct, panel)

@@ -50,15 +50,20 @@ def test_chunks_cover_all_groups_in_order(M: int, chunks: int) -> None:
 
 
 def test_small_work_stays_on_one_thread() -> None:
-    assert choose(groups(16, 16), 8, "v4", 8).threads == 1
+    assert choose(groups(16, 16), 8, "v4", 8, CACHES).threads == 1
 
 
 def test_large_work_uses_all_threads_with_equal_shares() -> None:
-    tiling = choose(groups(512, 512), 144, "v4", 2)
+    tiling = choose(groups(512, 512), 144, "v4", 2, CACHES)
     assert tiling.threads == 2
     assert len(tiling.widths) * (len(tiling.chunks) - 1) % 2 == 0
 
 
 def test_a_contiguous_panel_is_not_packed() -> None:
-    assert choose(groups(512, 512), 48, "v4", 1).direct
-    assert not choose(groups(512, 512), 49, "v4", 1).direct
+    assert choose(groups(64, 9000), 48, "v4", 1, CACHES).direct
+
+
+def test_an_x_that_lies_in_l2_is_not_packed() -> None:
+    assert choose(groups(512, 512), 128, "v4", 1, CACHES).direct
+    assert not choose(groups(512, 512), 129, "v4", 1, CACHES).direct
+    assert not choose(groups(512, 512), 1024, "v4", 1, CACHES).direct
