@@ -37,5 +37,5 @@ def prepare_groups(
     The level is that of the module which `plan` was compiled in.
     """
     level = plan.__module__.rpartition("__")[2]
-    groups = pack(choose_kblock(problem.N, problem.K, lanes, level, caches()))
+    groups = pack(choose_kblock(problem.N, problem.M, problem.K, lanes, level, caches()))
     return plan(groups, choose(groups, problem.N, level, threads, caches()))

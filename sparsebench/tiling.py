@@ -79,13 +79,15 @@ def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
     return tuple(vectors // tiles + (i < vectors % tiles) for i in range(tiles))
 
 
-def k_block(K: int, lanes: int, width: int, caches: Caches) -> int:
+def k_block(M: int, K: int, lanes: int, width: int, caches: Caches) -> int:
     """Return inputs whose panel of `width` columns stays in cache while all lane groups read it.
 
-    One row at a time re-reads the panel with every FMA, so its panel should stay in L1; tiles of four rows or more
-    read it a quarter as often, which L2 can serve.
+    One row at a time re-reads the panel with every FMA, so its panel should stay in L1, as long as Y's tile, which
+    every block reads and writes, stays in L2. Tiles of four rows or more read the panel a quarter as often, which L2
+    can serve.
     """
-    budget = caches.l1 * 3 // 4 if lanes == 1 else caches.l2 // 2
+    in_l1 = lanes == 1 and 4 * M * width <= caches.l2 // 2
+    budget = caches.l1 * 5 // 6 if in_l1 else caches.l2 // 2
     fit = max(64, budget // (4 * width))
     blocks = -(-K // fit)
     return -(-K // blocks)
@@ -101,13 +103,13 @@ def axis_of(N: int, lanes: int) -> Literal["rows", "columns"]:
     return "rows" if N == 1 or (lanes > 1 and N <= MAX_ROW_COLUMNS) else "columns"
 
 
-def choose_kblock(N: int, K: int, lanes: int, level: str, caches: Caches) -> int:
+def choose_kblock(N: int, M: int, K: int, lanes: int, level: str, caches: Caches) -> int:
     """Block of K for packing; K itself where no panel is packed."""
     if axis_of(N, lanes) == "rows":
         return K
     native = vector_floats(level)
     vlen = vector_length(N, native)
-    return k_block(K, lanes, max(widths(N, vlen, max_vectors(lanes, native))) * vlen, caches)
+    return k_block(M, K, lanes, max(widths(N, vlen, max_vectors(lanes, native))) * vlen, caches)
 
 
 def vector_floats(level: str) -> int:

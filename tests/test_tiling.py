@@ -21,10 +21,14 @@ def test_widths_cover_the_columns_evenly(N: int, vlen: int, most: int) -> None:
 
 @given(st.integers(1, 200_000), st.sampled_from([1, 4, 8, 16]), st.integers(1, 64))
 def test_a_panel_fits_its_cache(K: int, lanes: int, width: int) -> None:
-    block = k_block(K, lanes, width, CACHES)
+    block = k_block(100, K, lanes, width, CACHES)
     assert 1 <= block <= K
     budget = CACHES.l1 if lanes == 1 else CACHES.l2
     assert block * width * 4 <= budget or block <= 64
+
+
+def test_a_panel_leaves_l1_where_y_leaves_l2() -> None:
+    assert k_block(1024, 4096, 1, 64, CACHES) < k_block(4096, 4096, 1, 64, CACHES)
 
 
 @pytest.mark.parametrize(("N", "expected"), [(2, 4), (4, 4), (5, 8), (8, 8), (9, 16), (100, 16)])
@@ -33,7 +37,7 @@ def test_vectors_are_no_longer_than_the_columns_ask(N: int, expected: int) -> No
 
 
 def test_no_panel_means_no_blocks_of_k() -> None:
-    assert choose_kblock(1, 60_000, 8, "v4", CACHES) == 60_000
+    assert choose_kblock(1, 100, 60_000, 8, "v4", CACHES) == 60_000
 
 
 def groups(M: int, K: int) -> LaneGroups:
