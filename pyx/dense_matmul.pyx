@@ -10,6 +10,7 @@ from sparsebench.lane_plan import prepare_groups
 NAME = "dense"
 OP = "matmul"
 SUMMARY = "all weights, zeros included, with the tiles of the sparse kernels"
+DENSE = True
 LANES = 16
 
 

@@ -54,6 +54,7 @@ class Plan(Protocol):
 class Kernel:
     """One way to compute a problem.
 
+    `dense` kernels multiply by every weight, zeros included: their roofline is that of 2 M K N operations.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
     """
@@ -65,6 +66,7 @@ class Kernel:
     supports: Callable[[Problem], str | None]
     prepare: Callable[[Problem, Weights, int], Plan]
     level: str = ""
+    dense: bool = False
     timed_in: Literal["native", "python"] = "native"
     missing: str | None = None
     version: str = ""

@@ -55,6 +55,7 @@ def compiled(level: str) -> list[Kernel]:
                 supports=module.supports,
                 prepare=module.prepare,
                 level=level,
+                dense=getattr(module, "DENSE", False),
                 version=sparsebench.__version__,
             )
         )

@@ -32,6 +32,9 @@ class CaseResult:
         nothing was measured.
     max_rel_error
         Largest |y - reference| / sum |w||x| over the output; infinite where an output is not finite.
+    roofline_s, bound
+        The time below which no kernel of its kind can come on this machine, and what sets it: "compute", or the level
+        of the memory hierarchy that holds the operands. See `sparsebench.bench.roofline`.
     kept_l1, kept_l2
         Fractions of the L1 norm and of the squared L2 norm that pruning kept; None where nothing was pruned.
     """
@@ -70,6 +73,8 @@ class CaseResult:
     prepare_s: float | None = None
     packed_bytes: int | None = None
     max_rel_error: float | None = None
+    roofline_s: float | None = None
+    bound: str = ""
     kept_l1: float | None = None
     kept_l2: float | None = None
     samples_s: list[float] = field(default_factory=list)
@@ -97,6 +102,13 @@ class CaseResult:
         if not self.measured or self.median_s is None:
             return None
         return 2e-9 * self.M * self.K * self.N / self.median_s
+
+    @property
+    def roofline_fraction(self) -> float | None:
+        """Share of the machine's ceiling that was reached: roofline_s / median_s."""
+        if not self.measured or self.median_s is None or self.roofline_s is None:
+            return None
+        return self.roofline_s / self.median_s
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON types; JSON has no infinity, so an infinite error becomes a string."""
@@ -136,5 +148,5 @@ COLUMNS = (
     "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "timed_in", "status", "error", "detail",
     "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks", "prepare_s", "packed_bytes",
     "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
-    "max_rel_error", "kept_l1", "kept_l2", "group",
+    "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group",
 )  # fmt: skip

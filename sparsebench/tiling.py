@@ -132,9 +132,9 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
 
 def choose(groups: LaneGroups, N: int, level: str, threads: int, caches: Caches) -> Tiling:
     """Plan the multiplication of packed weights with N columns on `threads` threads."""
-    # Below this much work a parallel region costs more than it brings (about 2 us to wake and join a thread).
+    # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
     work = groups.index.size * groups.lanes * N
-    used = max(1, min(threads, work // 100_000, groups.groups))
+    used = max(1, min(threads, work // 30_000, groups.groups))
     if axis_of(N, groups.lanes) == "rows":
         return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
     native = vector_floats(level)

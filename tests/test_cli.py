@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 
 from sparsebench.results import COLUMNS
 
+CACHE = tempfile.TemporaryDirectory()
 PROBLEM = "matmul:64x96x8:complementary/8+0.75:f32"
 SUITE = """
 title = "Quick"
@@ -42,7 +44,12 @@ def sparsebench(
 
 def base_environment() -> dict[str, str]:
     root = str(Path(__import__("sparsebench").__file__).parents[1])
-    return {k: v for k, v in os.environ.items() if k != "SPARSEBENCH_DATA"} | {"PYTHONPATH": root, "COLUMNS": "80"}
+    return {k: v for k, v in os.environ.items() if k != "SPARSEBENCH_DATA"} | {
+        "PYTHONPATH": root,
+        "COLUMNS": "80",
+        # One for all tests: the ceilings of this machine are measured once.
+        "SPARSEBENCH_CACHE": CACHE.name,
+    }
 
 
 @pytest.fixture
@@ -62,6 +69,8 @@ def test_a_problem_is_run_checked_and_reported(tmp_path: Path) -> None:
     own = table[table.kernel == "complementary"].iloc[0]
     assert (own.status, own.M, own.K, own.N, own.lanes, own.overlay) == ("ok", 64, 96, 8, 8, 4)
     assert own.max_rel_error < 1e-5
+    assert own.roofline_s > 0 and own.bound in ("compute", "L1d", "L2", "L3", "memory")
+    assert own.roofline_fraction == pytest.approx(own.roofline_s / own.median_s)
     assert own.ci_low_s <= own.median_s <= own.ci_high_s
     assert set(table.problem) == {PROBLEM}
     record = json.loads((tmp_path / "r/run.json").read_text())

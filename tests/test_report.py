@@ -350,7 +350,7 @@ def test_columns_that_cannot_be_merged_by_are_refused(by: str, message: str) -> 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("by", [(), ("pattern",)])
 def test_every_metric_has_tables(metric: str, by: tuple[str, ...]) -> None:
-    frame = to_frame([*make_cases()]).assign(kept_l1=0.4, kept_l2=0.6)
+    frame = to_frame([*make_cases()]).assign(kept_l1=0.4, kept_l2=0.6, roofline_fraction=0.5)
     table = make_tables(frame, metric=metric, by=by)[0]
     assert table.subtitle.startswith(METRICS[metric].title.partition(" {")[0])
     assert re.match(r"[\d.e-]+( [a-zA-Z]+)?$", cell(table, 0, "csr").text)

@@ -7,7 +7,7 @@ import pytest
 
 from sparsebench import doctor, isa
 from sparsebench.bench.pool import WorkerError, run_apart
-from sparsebench.bench.roofline import measure_apart, working_sets
+from sparsebench.bench.roofline import Ceilings, load_or_measure, measure_apart, roof, working_sets
 
 CACHES = {"L1d": 48 << 10, "L2": 2 << 20, "L3": 32 << 20}
 
@@ -25,6 +25,41 @@ def test_memory_is_never_filled() -> None:
 
 def test_caches_that_are_not_told_are_left_out() -> None:
     assert set(working_sets({"L1d": None, "L2": None, "L3": None}, 1, 1 << 30)) == {"memory"}
+
+
+CEILINGS = Ceilings(100.0, {"L1d": 200.0, "L2": 100.0, "L3": 50.0, "memory": 10.0})
+
+
+@pytest.mark.parametrize(
+    ("flops", "nbytes", "threads", "seconds", "bound"),
+    [
+        (1e9, 1000, 1, 1e-2, "compute"),
+        (1, 48 << 10, 1, (48 << 10) / 200e9, "L1d"),
+        (1, 49 << 10, 1, (49 << 10) / 100e9, "L2"),
+        (1, 49 << 10, 2, (49 << 10) / 200e9, "L1d"),
+        (1, 3 << 20, 1, (3 << 20) / 50e9, "L3"),
+        (1, 1 << 30, 4, (1 << 30) / 10e9, "memory"),
+    ],
+)
+def test_the_roof_is_the_tighter_of_two_bounds(
+    flops: float, nbytes: int, threads: int, seconds: float, bound: str
+) -> None:
+    found = roof(flops, nbytes, CEILINGS, CACHES, threads)
+    assert found.seconds == pytest.approx(seconds)
+    assert found.bound == bound
+
+
+def test_ceilings_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def measured(level: str, threads: int) -> Ceilings:
+        calls.append((level, threads))
+        return CEILINGS
+
+    monkeypatch.setattr("sparsebench.bench.roofline.measure_apart", measured)
+    assert load_or_measure("v3", 1) == load_or_measure("v3", 1) == CEILINGS
+    assert load_or_measure("v3", 2) == CEILINGS
+    assert calls == [("v3", 1), ("v3", 2)]
 
 
 @pytest.mark.parametrize("level", isa.available())

@@ -142,12 +142,14 @@ def _version() -> str:
         return ""
 
 
-def _kernel(name: str, summary: str, supports: Any, prepare: Any) -> Kernel:
-    return Kernel(name, "matmul", "mkl", summary, supports, prepare, missing=_missing(), version=_version())
+def _kernel(name: str, summary: str, supports: Any, prepare: Any, dense: bool = False) -> Kernel:
+    return Kernel(
+        name, "matmul", "mkl", summary, supports, prepare, dense=dense, missing=_missing(), version=_version()
+    )
 
 
 KERNELS = [
-    _kernel("mkl-dense", "sgemm, packed sgemm or sgemv, whichever is fastest", _any, _prepare_dense),
+    _kernel("mkl-dense", "sgemm, packed sgemm or sgemv, whichever is fastest", _any, _prepare_dense, dense=True),
     _kernel("mkl-csr", "mkl_sparse_s_mm on an optimised CSR handle", _any, _prepare_csr),
     _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", _supports_bsr, _prepare_bsr),
 ]

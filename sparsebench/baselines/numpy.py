@@ -26,6 +26,7 @@ KERNELS = [
         summary="np.matmul into a given array",
         supports=lambda problem: None,
         prepare=_prepare,
+        dense=True,
         timed_in="python",
         version=np.__version__,
     )

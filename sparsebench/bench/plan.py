@@ -14,6 +14,7 @@ import sparsebench
 from sparsebench import isa, suite
 from sparsebench.bench import machine
 from sparsebench.bench.pool import Listener, Settings, run_groups
+from sparsebench.bench.roofline import Ceilings, load_or_measure, roof
 from sparsebench.bench.sampler import Effort
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_WRONG, InputError
 from sparsebench.kernel import Kernel
@@ -198,10 +199,31 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
 
 def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[list[CaseResult]]:
     """Run the plan; each group's results are in the folder before they are yielded."""
+    ceilings = {pair: load_or_measure(*pair) for pair in dict.fromkeys((g.level, g.threads) for g in plan.groups)}
+    folder.update(ceilings={f"{level}, {threads} threads": asdict(c) for (level, threads), c in ceilings.items()})
+    caches = machine.cache_sizes()
     for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
+        for result in results:
+            _set_roof(result, plan.kernels[result.kernel].dense, ceilings, caches)
         folder.append(results)
         yield results
     folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
+
+
+def _set_roof(
+    result: CaseResult,
+    dense: bool,
+    ceilings: dict[tuple[str, int], Ceilings],
+    caches: dict[str, int | None],
+) -> None:
+    """Say what this machine would allow a case to take at best."""
+    if result.nnz is None or result.packed_bytes is None:
+        return
+    multiplied = result.M * result.K if dense else result.nnz
+    # W as it is packed, X and Y once each.
+    nbytes = result.packed_bytes + 4 * result.N * (result.K + result.M)
+    found = roof(2 * multiplied * result.N, nbytes, ceilings[result.level, result.threads], caches, result.threads)
+    result.roofline_s, result.bound = found.seconds, found.bound
 
 
 def exit_code(results: Sequence[CaseResult]) -> int:

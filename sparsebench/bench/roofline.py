@@ -10,8 +10,9 @@ from typing import Any
 
 import psutil
 
-from sparsebench.bench.machine import cache_sizes
+from sparsebench.bench.machine import cache_sizes, key_hash, machine_key
 from sparsebench.bench.pool import run_apart
+from sparsebench.weights.wheel import cache_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,30 @@ class Ceilings:
 
     fma_gflops: float
     read_gbytes: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """The least time that an amount of work can take, and what sets it."""
+
+    seconds: float
+    bound: str
+
+
+def roof(flops: float, nbytes: float, ceilings: Ceilings, caches: dict[str, int | None], threads: int) -> Roof:
+    """Bound a time from below by arithmetic and by reading every operand once (Williams, Waterman, Patterson 2009).
+
+    Operands are taken to come from the smallest level that holds all of them, private caches counted once a thread.
+    """
+    level = "memory"
+    for name, instances in (("L1d", threads), ("L2", threads), ("L3", 1)):
+        size = caches.get(name)
+        if size and name in ceilings.read_gbytes and nbytes <= size * instances:
+            level = name
+            break
+    compute = flops / (ceilings.fma_gflops * 1e9)
+    transfer = nbytes / (ceilings.read_gbytes[level] * 1e9)
+    return Roof(compute, "compute") if compute >= transfer else Roof(transfer, level)
 
 
 def working_sets(caches: dict[str, int | None], threads: int, memory: int) -> dict[str, int]:
@@ -45,6 +70,18 @@ def measure(level: str, threads: int) -> Ceilings:
 def measure_apart(level: str, threads: int) -> Ceilings:
     """Measure in a child process with a worker's environment, so that nothing in this one interferes."""
     return Ceilings(**run_apart(__name__, [level, str(threads)], threads, level))
+
+
+def load_or_measure(level: str, threads: int) -> Ceilings:
+    """Return the ceilings of this machine from the cache folder, measured and kept there at the first call."""
+    path = cache_folder() / f"ceilings-{key_hash(machine_key())}-{level}-{threads}.json"
+    try:
+        return Ceilings(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        found = measure_apart(level, threads)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    return found
 
 
 if __name__ == "__main__":

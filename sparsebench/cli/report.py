@@ -21,7 +21,7 @@ def report(
         str,
         typer.Option(
             "--metric",
-            help="speedup, median, gflops_useful, gflops_dense, prepare, bytes, kept_l1, kept_l2 or error.",
+            help="speedup, median, gflops_useful, gflops_dense, roofline, prepare, bytes, kept_l1, kept_l2 or error.",
             metavar="NAME",
         ),
     ] = "speedup",

@@ -99,6 +99,7 @@ METRICS = {
     "median": Metric("median_s", "median time per call", duration, "min", _TIME),
     "gflops_useful": Metric("gflops_useful", "useful GFLOP/s (2 nnz N / time)", number, "max", _TIME),
     "gflops_dense": Metric("gflops_dense", "dense-equivalent GFLOP/s (2 M K N / time)", number, "max", _TIME),
+    "roofline": Metric("roofline_fraction", "share of the roofline: ceiling / time", number, "max", _TIME),
     "prepare": Metric("prepare_s", "time to pack the weights", duration, "min"),
     "bytes": Metric("packed_bytes", "packed weights, indices included", size, "min"),
     "kept_l1": Metric("kept_l1", "share of the weights' L1 norm that pruning kept", number, "max"),
