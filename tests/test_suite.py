@@ -143,7 +143,10 @@ def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: 
     ("name", "says"),
     [
         ("somke", r"suite 'somke' is not known; did you mean 'smoke'\?"),
-        ("zzz", r"suite 'zzz' is not known \(known: dlmc, minilm, poster, smoke\)"),
+        (
+            "zzz",
+            r"suite 'zzz' is not known \(known: dlmc, minilm, poster, resnet50-matmul, scaling, smoke, transformer-matmul\)",
+        ),
         ("absent.toml", "suite file 'absent.toml' does not exist"),
     ],
 )
@@ -154,9 +157,9 @@ def test_unknown_suites(name: str, says: str) -> None:
 
 def test_shipped_suites_are_valid() -> None:
     names = [name for name, _ in suite.shipped()]
-    assert names == ["dlmc", "minilm", "poster", "smoke"]
+    assert names == ["dlmc", "minilm", "poster", "resnet50-matmul", "scaling", "smoke", "transformer-matmul"]
     groups = suite.expand(suite.load("poster"), kernel_names=NAMES, cores=2, level="v4")
-    assert len(groups) == 5 * 8 * 6 * 2
+    assert len(groups) == (5 * 8 * 5 + 2 * 3 * 3 + 2 * 2 * 2) * 2
 
 
 def test_the_published_schema_is_in_step() -> None:
