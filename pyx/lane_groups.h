@@ -29,8 +29,8 @@ typedef void (*columns_fn)(COLUMNS_PARAMETERS);
 #define ROWS_PARAMETERS const lane_groups *G, ptrdiff_t b, ptrdiff_t g0, ptrdiff_t g1, const float *x, float *y
 typedef void (*rows_fn)(ROWS_PARAMETERS);
 
-/* Most columns that are vectorised over rows; sparsebench/tiling.py knows it by the same name. */
-#define MAX_ROW_COLUMNS 7
+/* Most columns that can be vectorised over rows; sparsebench/tiling.py says from where on it pays not to. */
+#define MAX_ROW_COLUMNS 12
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)

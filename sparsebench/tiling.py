@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 # Floats a vector at each level (pyx/simd.h).
 VECTOR_FLOATS = {"v2": 4, "v3": 8, "v4": 16, "generic": 4}
-# Above this many columns the tiles that are vectorised over columns win (pick_rows in pyx/lane_groups.h ends here too).
-MAX_ROW_COLUMNS = 7
+# Up to so many columns vectors over the rows of a lane group win, by lanes; measured on AVX-512 over N = 1 ... 16.
+MAX_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+# A column takes lanes / vlen accumulators; more than so many leave too few of 16 registers.
+MAX_ROW_ACCUMULATORS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +100,17 @@ def vector_length(N: int, level_vlen: int) -> int:
     return next((v for v in (4, 8) if v >= N and v < level_vlen), level_vlen)
 
 
-def axis_of(N: int, lanes: int) -> Literal["rows", "columns"]:
+def axis_of(N: int, lanes: int, level_vlen: int) -> Literal["rows", "columns"]:
     """Few columns are vectorised over the rows of a lane group, if it has any."""
-    return "rows" if N == 1 or (lanes > 1 and N <= MAX_ROW_COLUMNS) else "columns"
+    most = min(MAX_ROW_COLUMNS[lanes], max(1, MAX_ROW_ACCUMULATORS * level_vlen // lanes))
+    return "rows" if most >= N else "columns"
 
 
 def choose_kblock(N: int, M: int, K: int, lanes: int, level: str, caches: Caches) -> int:
     """Block of K for packing; K itself where no panel is packed."""
-    if axis_of(N, lanes) == "rows":
-        return K
     native = vector_floats(level)
+    if axis_of(N, lanes, native) == "rows":
+        return K
     vlen = vector_length(N, native)
     return k_block(M, K, lanes, max(widths(N, vlen, max_vectors(lanes, native))) * vlen, caches)
 
@@ -135,9 +138,9 @@ def choose(groups: LaneGroups, N: int, level: str, threads: int, caches: Caches)
     # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
     work = groups.index.size * groups.lanes * N
     used = max(1, min(threads, work // 30_000, groups.groups))
-    if axis_of(N, groups.lanes) == "rows":
-        return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
     native = vector_floats(level)
+    if axis_of(N, groups.lanes, native) == "rows":
+        return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
     vlen = vector_length(N, native)
     tiles = widths(N, vlen, max_vectors(groups.lanes, native))
     # As few row chunks as give every thread the same number of items: each chunk packs its panel again.

@@ -145,7 +145,7 @@ def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: 
         ("somke", r"suite 'somke' is not known; did you mean 'smoke'\?"),
         (
             "zzz",
-            r"suite 'zzz' is not known \(known: dlmc, minilm, poster, resnet50-matmul, scaling, smoke, transformer-matmul\)",
+            r"suite 'zzz' is not known \(known: dlmc, minilm, poster, resnet50-matmul, scaling, smoke,",
         ),
         ("absent.toml", "suite file 'absent.toml' does not exist"),
     ],
