@@ -136,7 +136,8 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
 def choose(groups: LaneGroups, N: int, level: str, threads: int, caches: Caches) -> Tiling:
     """Plan the multiplication of packed weights with N columns on `threads` threads."""
     # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
-    work = groups.index.size * groups.lanes * N
+    # A slot costs a vector's worth of FMAs even where it has a single one.
+    work = groups.index.size * max(16, groups.lanes * N)
     used = max(1, min(threads, work // 30_000, groups.groups))
     native = vector_floats(level)
     if axis_of(N, groups.lanes, native) == "rows":
