@@ -100,8 +100,9 @@ static void single_column(ROWS_PARAMETERS)
         int64_t j = start[0];
         for (; j + 8 <= end; j += 8)
             EACH (u, 0, 2) {
-                const uint16_t *i = G->index + j + 4 * u;
-                const v4f inputs = {x[i[0]], x[i[1]], x[i[2]], x[i[3]]};
+                uint64_t i;
+                memcpy(&i, G->index + j + 4 * u, sizeof i);
+                const v4f inputs = {x[i & 0xffff], x[i >> 16 & 0xffff], x[i >> 32 & 0xffff], x[i >> 48]};
                 sum[u] += *(const v4f *)(G->values + j + 4 * u) * inputs;
             }
         for (; j < end; j++)

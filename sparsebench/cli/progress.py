@@ -141,7 +141,7 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
         for warning in plan.warnings:
             messages.print(f"warning: {warning}", markup=False, soft_wrap=True)
         messages.print(
-            f"{len(plan.groups)} problems, {plan.cases} cases -> {folder.path}", markup=False, soft_wrap=True
+            f"problems: {len(plan.groups)}, cases: {plan.cases} -> {folder.path}", markup=False, soft_wrap=True
         )
     try:
         with progress.shown():

@@ -10,7 +10,7 @@ import typer
 
 def run(
     suites: Annotated[
-        list[str] | None, typer.Argument(metavar="[SUITE]...", help="Name of a shipped suite, or a path.")
+        list[str] | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a path.")
     ] = None,
     problem: Annotated[
         list[str] | None,
