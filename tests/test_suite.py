@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,11 @@ def test_a_suite_is_the_product_of_its_lists(tmp_path: Path) -> None:
 
 def test_scalars_stand_for_lists(tmp_path: Path) -> None:
     text = GOOD.replace("n = [1, 4]", "n = 4").replace("density = [0.25, 0.5]", 'density = 0.5\ncache = "cold"')
-    groups = expand(tmp_path, text)
+    groups = expand(tmp_path, text.replace("threads = [1]", 'threads = "all"') + 'kernels = "mkl-*"\n')
     assert len(groups) == 4
     assert {group.problem.cache for group in groups} == {"cold"}
+    assert {group.threads for group in groups} == {2}
+    assert {group.kernels for group in groups} == {("mkl-dense", "mkl-csr")}
 
 
 def test_the_command_line_narrows_and_replaces(tmp_path: Path) -> None:
@@ -66,11 +69,26 @@ def test_where_sees_every_column(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("where", "says"),
-    [("colour == 3", r"colour.*columns: op, pattern"), ("N ==", "--where 'N =='"), ("N > 99", "selects none of 16")],
+    [
+        ("colour == 3", r"colour.*columns: op, pattern"),
+        ("N ==", "--where 'N =='"),
+        ("N > 99", "selects none of 16"),
+        ("N - 1", "--where 'N - 1' is not a condition.*columns: op, pattern"),
+        ("limit = N", "is not a condition"),
+        ("1 == 1", "is not a condition"),
+    ],
 )
 def test_bad_expressions(tmp_path: Path, where: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         expand(tmp_path, GOOD, where=where)
+
+
+def test_an_expression_over_what_no_problem_has_selects_none(tmp_path: Path) -> None:
+    text = GOOD.replace('{ name = "complementary", lanes = 8 }, ', "")
+    assert len(expand(tmp_path, text, where="lanes != lanes and block != '4x4'")) == 8
+    for where in ("lanes >= 8", "overlay < 4", "block == '4x4'"):
+        with pytest.raises(InputError, match="selects none of 8"):
+            expand(tmp_path, text, where=where)
 
 
 def test_tables_with_the_same_problem_are_merged(tmp_path: Path) -> None:
@@ -99,19 +117,33 @@ def test_all_threads_of_one_core_are_one(tmp_path: Path) -> None:
         (("title =", "titel ="), r"titel: unknown key; did you mean 'title'\?"),
         (("n = [1, 4]", 'n = ["many"]'), r"problems\[0\]\.n\[0\]: .*valid integer.*'many'"),
         (("n = [1, 4]", "n = [0]"), r"problems\[0\]\.n\[0\]: .*greater than 0"),
-        (("threads = [1]", "threads = [0]"), r"threads\[0\]: .*greater than 0 \(got 0\)"),
+        (("threads = [1]", "threads = [0]"), r"threads\[0\]: .*greater than 0 or: .*'all' \(got 0\)"),
         (("shapes = [[8, 16], [32, 8]]", ""), r"problems\[0\]: weights 'random' need shapes"),
         (("[[8, 16], [32, 8]]", "[[8]]"), r"problems\[0\]\.shapes\[0\]"),
         (('"unstructured"', '"stored"'), "pattern 'stored' needs weights from a file"),
         (('title = "A test"', 'title = "A test'), r"test\.toml: not valid TOML: .*line 2"),
         (("[[problems]]", '[[thresholds]]\nclaim = "c"\nkernel = "csr"\n[[problems]]'), "give at_least, at_most"),
+        (('name = "complementary", ', ""), r"problems\[0\]\.patterns\[0\]\.name: this key is missing"),
+        (('{ name = "unstructured" }', '"unstructured"'), r"patterns\[1\]: Input should be a table \(got 'unstr"),
+        (("n = [1, 4]", "n = 1\nblock = 4"), r"problems\[0\]\.block: unknown key"),
+        (("threads = [1]", 'threads = "some"'), r"threads\[0\]: .*valid integer or: .*'all' \(got 'some'\)"),
+        (("n = [1, 4]", "n = 1\nweights = 3"), r"problems\[0\]\.weights: .*valid string or: .*a table \(got 3\)"),
+        (("n = [1, 4]", 'n = 1\nweights = { source = "w.npz", per_shap = 1 }'), r"weights\.per_shap: .*'per_shape'\?"),
     ],
 )
 def test_bad_suites_say_where_and_what(tmp_path: Path, change: tuple[str, str], says: str) -> None:
     assert change[0] in GOOD
     with pytest.raises(InputError, match=says) as caught:
         expand(tmp_path, GOOD.replace(*change))
-    assert "test.toml" in str(caught.value)
+    assert all("test.toml: " in line for line in str(caught.value).splitlines())
+
+
+def test_a_wrong_key_has_one_line(tmp_path: Path) -> None:
+    text = GOOD.replace("n = [1, 4]", "n = 1\nweights = { source = 3, per_shap = 1 }").replace("[1]", '"some"')
+    with pytest.raises(InputError) as caught:
+        expand(tmp_path, text)
+    keys = [line.partition("test.toml: ")[2].partition(": ")[0] for line in str(caught.value).splitlines()]
+    assert keys == ["threads[0]", "problems[0].weights.source", "problems[0].weights.per_shap"]
 
 
 def test_all_errors_come_at_once(tmp_path: Path) -> None:
@@ -129,6 +161,7 @@ def test_all_errors_come_at_once(tmp_path: Path) -> None:
         ({"kernels": ["mlk-dense"]}, GOOD, r"--kernels: kernel 'mlk-dense' is not known; did you mean 'mkl-dense'\?"),
         ({}, GOOD + 'kernels = ["gpu-*"]', r"problems\[0\]\.kernels: kernel 'gpu-\*' is not known"),
         ({}, GOOD.replace("threads", 'baseline = "nobody"\nthreads'), "baseline: kernel 'nobody' is not known"),
+        ({}, GOOD.replace("threads", 'baseline = "mkl-*"\nthreads'), r"baseline: kernel 'mkl-\*' is not known"),
         ({"threads": [3]}, GOOD, "threads 3: this machine has 2 cores"),
         ({"threads": [0]}, GOOD, "threads 0: a thread count must be at least 1"),
         ({"kernels": ["csr"]}, GOOD + 'kernels = ["dense"]', "--kernels leaves no kernel"),
@@ -167,6 +200,15 @@ def test_the_published_schema_is_in_step() -> None:
     assert published == suite.schema_text(), "run: sparsebench list schema > suites/suite.schema.json"
 
 
+def test_the_published_schema_takes_an_item_for_a_list() -> None:
+    schema = json.loads(suite.schema_text())
+    lists = schema["$defs"]["ProblemTable"]["properties"] | {"threads": schema["properties"]["threads"]}
+    for key in ("n", "density", "act_density", "cache", "kernels", "threads"):
+        item, array = lists[key]["anyOf"]
+        assert array == {"type": "array", "items": item, "minItems": 1}, key
+        assert "type" not in lists[key], key
+
+
 FILES = """
 title = "Files"
 [[problems]]
@@ -199,6 +241,18 @@ def test_a_stored_pattern_has_the_density_of_its_file(tmp_path: Path) -> None:
     np.save(tmp_path / "dense.npy", np.ones((2, 2)))
     with pytest.raises(InputError, match="'stored' needs a sparse file"):
         expand(tmp_path, text.replace("data:", str(tmp_path / "dense.npy")))
+
+
+def test_the_collection_gives_one_matrix_of_each_shape() -> None:
+    data = Path(__file__).parents[2] / "shared/data/dlmc"
+    if not data.is_dir():
+        pytest.skip("no matrices of the Deep Learning Matrix Collection beside the checkout")
+    groups = suite.expand(suite.load("dlmc"), kernel_names=NAMES, cores=2, level="v3", data=data)
+    shapes = {(group.problem.M, group.problem.K) for group in groups}
+    assert len(groups) == len(shapes) * 3 * 3
+    assert {(512, 512), (2048, 512), (1000, 2048)} <= shapes
+    stored = [group.problem.density for group in groups if group.problem.pattern.name == "stored"]
+    assert stored == [pytest.approx(0.05, rel=0.01)] * (len(shapes) * 3)
 
 
 def test_a_data_folder_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,9 @@ def expand(
         If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
     """
     suite = loaded.suite
-    baseline = _select([suite.baseline], kernel_names, f"suite '{loaded.name}', baseline")[0]
+    if suite.baseline not in kernel_names:
+        wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names)}"
+        raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
     narrowed = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
     merged: dict[str, tuple[Problem, set[str]]] = {}
     for number, table in enumerate(suite.problems):
@@ -142,7 +144,7 @@ def expand(
         for problem in _problems(table, data, seed):
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
-        Group(loaded.name, problem, names, count, level, baseline)
+        Group(loaded.name, problem, names, count, level, suite.baseline)
         for count in _thread_counts(threads or suite.threads, cores)
         for problem, chosen_names in merged.values()
         if (names := tuple(name for name in narrowed if name in chosen_names))
@@ -176,9 +178,14 @@ def _filtered(groups: list[Group], where: str) -> list[Group]:
 
     frame = pd.DataFrame([_row(group) for group in groups])
     try:
-        kept = frame.query(where, engine="python").index
+        chosen = frame.eval(where, engine="python")
     except Exception as error:  # pandas raises whatever the expression raises
         raise InputError(f"--where '{where}': {error}; columns: {', '.join(frame.columns)}") from None
-    if kept.empty:
+    # Not DataFrame.query: given numbers instead of truths, it takes them for row labels.
+    if not isinstance(chosen, pd.Series) or chosen.dtype != bool:
+        raise InputError(
+            f"--where '{where}' is not a condition, such as \"N >= 16\"; columns: {', '.join(frame.columns)}"
+        )
+    if not chosen.any():
         raise InputError(f"--where '{where}' selects none of {len(groups)} problems")
-    return [groups[index] for index in kept]
+    return [group for group, take in zip(groups, chosen, strict=True) if take]

@@ -84,7 +84,7 @@ def load(name_or_path: str) -> Loaded:
     try:
         return Loaded(path.stem, text, Suite.model_validate(data))
     except ValidationError as error:
-        raise InputError("\n".join(_line(path, problem) for problem in error.errors())) from None
+        raise InputError("\n".join(f"{path}: {line}" for line in _lines(error))) from None
 
 
 # Pydantic's location names the branch of a union that it tried; a person wants the key.
@@ -94,14 +94,20 @@ _BRANCHES = frozenset(
 )
 
 
-def _key(location: Sequence[str | int]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part not in _BRANCHES:
-            text += f".{part}" if text else part
-    return text or "suite"
+_UNTAGGED = frozenset({"union_tag_invalid", "union_tag_not_found"})
+# Pydantic speaks of Python's types, a suite's author of TOML's.
+_TABLES = frozenset({"model_type", "model_attributes_type"})
+
+
+def _key(problem: Any) -> str:
+    """Where a problem is, such as ``problems[0].patterns[1].lanes``."""
+    location, kind = problem["loc"], problem["type"]
+    parts = [part for part in location if part not in _BRANCHES]
+    if kind == "extra_forbidden" and location[-1] in _BRANCHES:
+        parts.append(location[-1])
+    if kind in _UNTAGGED:
+        parts.append("name")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".") or "suite"
 
 
 def _fields(location: Sequence[str | int]) -> list[str]:
@@ -119,17 +125,28 @@ def _fields(location: Sequence[str | int]) -> list[str]:
     return list(model.model_fields)
 
 
-def _line(path: Path, problem: Any) -> str:
-    location = problem["loc"]
-    key = _key(location)
-    if problem["type"] == "extra_forbidden":
-        known = _fields(location[:-1])
-        return f"{path}: {key}: unknown key{nearest(str(location[-1]), known)}"
-    if problem["type"] == "union_tag_invalid":
+def _lines(error: ValidationError) -> list[str]:
+    """One line for each wrong key."""
+    found: dict[str, list[Any]] = {}
+    for problem in error.errors():
+        found.setdefault(_key(problem), []).append(problem)
+    # Each branch of a union reports: the one that came as far as a key inside is the one that was meant.
+    meant = [key for key in found if not any(other.startswith((f"{key}.", f"{key}[")) for other in found)]
+    return [f"{key}: {_message(found[key])}" for key in meant]
+
+
+def _message(problems: Sequence[Any]) -> str:
+    """Say what is wrong with one key; several problems are the branches of a union, of which any would do."""
+    problem = problems[0]
+    location, kind = problem["loc"], problem["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key{nearest(str(location[-1]), _fields(location[:-1]))}"
+    if kind == "union_tag_invalid":
         context = problem["ctx"]
-        return f"{path}: {key}.name: pattern '{context['tag']}' is not known; known: {context['expected_tags']}"
-    if problem["type"] == "missing":
-        return f"{path}: {key}: this key is missing"
+        return f"pattern '{context['tag']}' is not known; known: {context['expected_tags']}"
+    if kind in ("missing", "union_tag_not_found"):
+        return "this key is missing"
+    messages = ("Input should be a table" if p["type"] in _TABLES else p["msg"] for p in problems)
     given = problem["input"]
     shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}{shown}"
+    return " or: ".join(message.removeprefix("Value error, ") for message in messages) + shown

@@ -6,6 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic.config import JsonDict
 
 from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
 
@@ -14,10 +15,21 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _or_its_item(schema: JsonDict) -> None:
+    # The published schema is of what stands in a file; pydantic's is of what `_as_list` returns.
+    array = {key: schema.pop(key) for key in ("type", "items", "minItems")}
+    schema["anyOf"] = [array["items"], array]
+
+
+_LISTED = BeforeValidator(_as_list)
+_NOT_EMPTY = Field(min_length=1, json_schema_extra=_or_its_item)
+
 Density = Annotated[float, Field(gt=0, le=1)]
-Numbers = Annotated[list[PositiveInt], BeforeValidator(_as_list), Field(min_length=1)]
-Densities = Annotated[list[Density], BeforeValidator(_as_list), Field(min_length=1)]
-Threads = PositiveInt | Literal["all"]
+Numbers = Annotated[list[PositiveInt], _LISTED, _NOT_EMPTY]
+Densities = Annotated[list[Density], _LISTED, _NOT_EMPTY]
+Caches = Annotated[list[Literal["warm", "cold"]], _LISTED, _NOT_EMPTY]
+Globs = Annotated[list[str], _LISTED, _NOT_EMPTY]
+Threads = Annotated[list[PositiveInt | Literal["all"]], _LISTED, _NOT_EMPTY]
 
 
 class _Table(BaseModel):
@@ -91,8 +103,8 @@ class ProblemTable(_Table):
     density: Densities = Field([0.05], description="Fraction of weights kept; a stored pattern has its own.")
     act_density: Densities = [1.0]
     weights: str | WeightsTable = "random"
-    cache: Annotated[list[Literal["warm", "cold"]], BeforeValidator(_as_list), Field(min_length=1)] = ["warm"]
-    kernels: Annotated[list[str], Field(min_length=1)] = ["*"]
+    cache: Caches = ["warm"]
+    kernels: Globs = ["*"]
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="before")
@@ -138,7 +150,7 @@ class Suite(_Table):
 
     title: str
     baseline: str = Field("mkl-dense", description="Kernel over which speed-ups are given.")
-    threads: Annotated[list[Threads], Field(min_length=1)] = [1]
+    threads: Threads = [1]
     problems: Annotated[list[ProblemTable], Field(min_length=1)]
     thresholds: list[ThresholdTable] = []
 
