@@ -76,7 +76,7 @@ def extension(name: str, source: Path, flags: list[str]) -> Extension:
         f"{PACKAGE}.{name}",
         [str(source)],
         include_dirs=["pyx"],
-        depends=[str(p) for p in sorted(Path("pyx").glob("*.[hp]*")) if p.suffix in (".h", ".pxi")],
+        depends=[str(p) for pattern in ("*.h", "*.pxi") for p in sorted(Path("pyx").glob(pattern))],
         extra_compile_args=[*COMPILE, *flags],
         extra_link_args=LINK,
     )

@@ -11,7 +11,6 @@ from sparsebench.lane_plan import prepare_groups
 NAME = "csr"
 OP = "matmul"
 SUMMARY = "compressed sparse rows, any pattern; panels of X in L1, rows interleaved"
-VECTOR_FLOATS = VLEN
 
 
 def supports(problem):

@@ -28,6 +28,8 @@ cdef extern from "lane_groups.h" nogil:
     rows_fn pick_rows(int lanes, int n)
     void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
 
+VECTOR_FLOATS = VLEN
+
 cdef struct Tile:
     ptrdiff_t column
     ptrdiff_t width

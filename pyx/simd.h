@@ -1,4 +1,5 @@
-/* The vector type of the level being compiled, as GCC vector extensions: no intrinsics, every architecture. */
+/* The vector types of the level being compiled, as GCC vector extensions: they serve every architecture. Intrinsics
+ * stand only where the extensions have no word: masked loads and stores. */
 #ifndef SPARSEBENCH_SIMD_H
 #define SPARSEBENCH_SIMD_H
 
@@ -62,6 +63,8 @@ DEFINE_PARTS(v4f, 4)
 DEFINE_PARTS(v8f, 8)
 #endif
 #endif
+
+/* The widest vector of the level. */
 #if VLEN == 16
 typedef v16f vf;
 #elif VLEN == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -34,8 +35,8 @@ def prepare_groups(
 ) -> Plan:
     """Choose the block of K, pack with it, tile, and build the compiled plan.
 
-    The level is that of the module which `plan` was compiled in.
+    The module that `plan` was compiled in knows the floats a vector of its level has.
     """
-    level = plan.__module__.rpartition("__")[2]
-    groups = pack(choose_kblock(problem.N, problem.M, problem.K, lanes, level, caches()))
-    return plan(groups, choose(groups, problem.N, level, threads, caches()))
+    vlen = sys.modules[plan.__module__].VECTOR_FLOATS
+    groups = pack(choose_kblock(problem.N, problem.M, problem.K, lanes, vlen, caches()))
+    return plan(groups, choose(groups, problem.N, vlen, threads, caches()))

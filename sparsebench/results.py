@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from sparsebench.problem import columns
+
+if TYPE_CHECKING:
+    from sparsebench.kernel import Kernel
+    from sparsebench.suite import Group
 
 Status = Literal["ok", "wrong", "mistrusted", "failed", "timeout", "unavailable", "unsupported"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -138,6 +144,25 @@ class CaseResult:
         if isinstance(result.max_rel_error, str):
             result.max_rel_error = float(result.max_rel_error)
         return result
+
+
+def blank_result(group: Group, kernel: Kernel, status: Status, error: str = "", group_id: str = "") -> CaseResult:
+    """Return the record of a case that is not measured yet, or never will be; `group_id` is that of its rounds."""
+    return CaseResult(
+        suite=group.suite,
+        problem=str(group.problem),
+        nnz=None,
+        kernel=kernel.name,
+        provider=kernel.provider,
+        level=kernel.level or group.level,
+        threads=group.threads,
+        timed_in=kernel.timed_in,
+        status=status,
+        group=group_id,
+        baseline=group.baseline,
+        error=error,
+        **columns(group.problem),
+    )
 
 
 _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from sparsebench.formats.lane_groups import LaneGroups
 
-# Floats a vector at each level (pyx/simd.h).
-VECTOR_FLOATS = {"v2": 4, "v3": 8, "v4": 16, "generic": 4}
 # Up to so many columns vectors over the rows of a lane group win, by lanes; measured on AVX-512 over N = 1 ... 16.
 MAX_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
 # A column takes lanes / vlen accumulators; more than so many leave too few of 16 registers.
@@ -106,22 +104,12 @@ def axis_of(N: int, lanes: int, level_vlen: int) -> Literal["rows", "columns"]:
     return "rows" if most >= N else "columns"
 
 
-def choose_kblock(N: int, M: int, K: int, lanes: int, level: str, caches: Caches) -> int:
+def choose_kblock(N: int, M: int, K: int, lanes: int, level_vlen: int, caches: Caches) -> int:
     """Block of K for packing; K itself where no panel is packed."""
-    native = vector_floats(level)
-    if axis_of(N, lanes, native) == "rows":
+    if axis_of(N, lanes, level_vlen) == "rows":
         return K
-    vlen = vector_length(N, native)
-    return k_block(M, K, lanes, max(widths(N, vlen, max_vectors(lanes, native))) * vlen, caches)
-
-
-def vector_floats(level: str) -> int:
-    """Floats a vector at a level; a native build is asked for its own."""
-    if level == "native":
-        from sparsebench._kernels.csr_matmul__native import VECTOR_FLOATS as NATIVE_FLOATS
-
-        return int(NATIVE_FLOATS)
-    return VECTOR_FLOATS[level]
+    vlen = vector_length(N, level_vlen)
+    return k_block(M, K, lanes, max(widths(N, vlen, max_vectors(lanes, level_vlen))) * vlen, caches)
 
 
 def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
@@ -133,17 +121,16 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
     return np.concatenate(([0], inner, [groups.groups])).astype(np.int64)
 
 
-def choose(groups: LaneGroups, N: int, level: str, threads: int, caches: Caches) -> Tiling:
-    """Plan the multiplication of packed weights with N columns on `threads` threads."""
+def choose(groups: LaneGroups, N: int, level_vlen: int, threads: int, caches: Caches) -> Tiling:
+    """Plan the multiplication of packed weights with N columns on `threads` threads, `level_vlen` floats a vector."""
     # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
     # A slot costs a vector's worth of FMAs even where it has a single one.
     work = groups.index.size * max(16, groups.lanes * N)
     used = max(1, min(threads, work // 30_000, groups.groups))
-    native = vector_floats(level)
-    if axis_of(N, groups.lanes, native) == "rows":
+    if axis_of(N, groups.lanes, level_vlen) == "rows":
         return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
-    vlen = vector_length(N, native)
-    tiles = widths(N, vlen, max_vectors(groups.lanes, native))
+    vlen = vector_length(N, level_vlen)
+    tiles = widths(N, vlen, max_vectors(groups.lanes, level_vlen))
     # As few row chunks as give every thread the same number of items: each chunk packs its panel again.
     pieces = used // math.gcd(len(tiles), used) if len(tiles) < 4 * used else 1
     width = max(tiles) * vlen

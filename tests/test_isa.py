@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_a_level_that_was_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_command_line_says_so_and_exits_with_2() -> None:
-    environment = os.environ | {isa.VARIABLE: "v9"}
+    environment = os.environ | {isa.VARIABLE: "v9", "PYTHONPATH": str(Path(isa.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "sparsebench", "list", "kernels"], env=environment, capture_output=True, text=True
     )

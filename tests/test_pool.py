@@ -11,7 +11,9 @@ import pytest
 from sparsebench import isa, registry
 from sparsebench.bench.pool import Settings, WorkerError, run_groups, worker_environment
 from sparsebench.bench.sampler import Effort
+from sparsebench.bench.worker import _copies
 from sparsebench.errors import InputError
+from sparsebench.kernel import PythonPlan
 from sparsebench.problem import Problem
 from sparsebench.results import CaseResult
 from sparsebench.suite import Group
@@ -148,3 +150,14 @@ def test_the_environment_is_set_before_anything_is_imported() -> None:
     )
     assert environment["SPARSEBENCH_ISA"] == "v3"
     assert environment["HOME"] == "/h"
+
+
+@pytest.mark.parametrize(("sizes", "copies"), [((1 << 10, 4 << 20), 8), ((1 << 20, None), 2), ((None, None), 64)])
+def test_cold_copies_exceed_the_cache_that_the_machine_has(
+    sizes: tuple[int | None, int | None], copies: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"L1d": None, "L2": sizes[0], "L3": sizes[1]}
+    monkeypatch.setattr("sparsebench.bench.machine.cache_sizes", lambda: found)
+    plan = PythonPlan(lambda x, out: out, packed_bytes=1 << 20)
+    assert _copies(Problem.parse(PROBLEM), plan) == 1
+    assert _copies(Problem.parse(PROBLEM + ";cache=cold"), plan) == copies

@@ -37,7 +37,7 @@ def test_vectors_are_no_longer_than_the_columns_ask(N: int, expected: int) -> No
 
 
 def test_no_panel_means_no_blocks_of_k() -> None:
-    assert choose_kblock(1, 100, 60_000, 8, "v4", CACHES) == 60_000
+    assert choose_kblock(1, 100, 60_000, 8, 16, CACHES) == 60_000
 
 
 def groups(M: int, K: int) -> LaneGroups:
@@ -54,20 +54,20 @@ def test_chunks_cover_all_groups_in_order(M: int, chunks: int) -> None:
 
 
 def test_small_work_stays_on_one_thread() -> None:
-    assert choose(groups(16, 16), 8, "v4", 8, CACHES).threads == 1
+    assert choose(groups(16, 16), 8, 16, 8, CACHES).threads == 1
 
 
 def test_large_work_uses_all_threads_with_equal_shares() -> None:
-    tiling = choose(groups(512, 512), 144, "v4", 2, CACHES)
+    tiling = choose(groups(512, 512), 144, 16, 2, CACHES)
     assert tiling.threads == 2
     assert len(tiling.widths) * (len(tiling.chunks) - 1) % 2 == 0
 
 
 def test_a_contiguous_panel_is_not_packed() -> None:
-    assert choose(groups(64, 9000), 48, "v4", 1, CACHES).direct
+    assert choose(groups(64, 9000), 48, 16, 1, CACHES).direct
 
 
 def test_an_x_that_lies_in_l2_is_not_packed() -> None:
-    assert choose(groups(512, 512), 128, "v4", 1, CACHES).direct
-    assert not choose(groups(512, 512), 129, "v4", 1, CACHES).direct
-    assert not choose(groups(512, 512), 1024, "v4", 1, CACHES).direct
+    assert choose(groups(512, 512), 128, 16, 1, CACHES).direct
+    assert not choose(groups(512, 512), 129, 16, 1, CACHES).direct
+    assert not choose(groups(512, 512), 1024, 16, 1, CACHES).direct

@@ -59,7 +59,7 @@ def library() -> Any:
 def _fastest(plans: list[Plan], problem: Problem) -> Plan:
     if len(plans) == 1:
         return plans[0]
-    from sparsebench._kernels._timer import Timer
+    from sparsebench.bench.sampler import calibrate, timer_for
 
     rng = np.random.default_rng(0)
     x = aligned_copy(rng.standard_normal((problem.K, problem.N), dtype=np.float32))
@@ -67,8 +67,8 @@ def _fastest(plans: list[Plan], problem: Problem) -> Plan:
     seconds = []
     for plan in plans:
         plan.run(x, out)
-        timer = Timer(plan.entry, [plan.context])
-        calls = max(1, int(1e-3 / max(timer.seconds(1), 1e-9)))
+        timer = timer_for([plan])
+        calls = calibrate(timer, 1e-3)
         seconds.append(min(timer.seconds(calls) / calls for _ in range(5)))
     return plans[int(np.argmin(seconds))]
 

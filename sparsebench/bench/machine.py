@@ -10,7 +10,7 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,69 +219,45 @@ def loaded_libraries(proc: Path = PROC) -> dict[str, Any]:
     return {"pools": pools, "mkl_code_path": mkl_code_path(proc)}
 
 
-def _checks(key: dict[str, Any], now: dict[str, Any]) -> list[tuple[bool, Callable[[], Warning]]]:
+def _doubts(key: dict[str, Any], now: dict[str, Any]) -> Iterator[Warning]:
     cores = key["cores"] or len(now["affinity"])
-    steal, quota = now["steal_share"], now["cgroup_cpus"]
-    return [
-        (
-            now["governor"] not in (None, "performance"),
-            lambda: Warning(
-                f"the CPU frequency governor is '{now['governor']}'",
-                "set it: sudo cpupower frequency-set -g performance",
-            ),
-        ),
-        (
-            now["load"][0] > _BUSY_LOAD * cores,
-            lambda: Warning(
-                f"the load is {now['load'][0]:.1f} on {cores} cores",
-                "stop other work, then run again: ps aux --sort=-%cpu",
-            ),
-        ),
-        (
-            steal is not None and steal > _MUCH_STEAL,
-            lambda: Warning(
-                f"the hypervisor took {steal:.1%} of the time since boot", "trust ratios, not times; run on bare metal"
-            ),
-        ),
-        (
-            (key["threads_per_core"] or 1) > 1,
-            lambda: Warning(
-                f"{key['threads_per_core']} hardware threads share each core",
-                "one of each is used; or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
-            ),
-        ),
-        (
-            quota is not None and quota < cores,
-            lambda: Warning(f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit"),
-        ),
-        (
-            now["huge_pages"] == "never",
-            lambda: Warning(
-                "transparent huge pages are off",
-                "allow them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",
-            ),
-        ),
-        (
-            bool(now["hypervisor"]),
-            lambda: Warning("this is a virtual machine", "trust ratios within a run more than times across runs"),
-        ),
-        (
-            bool(now["openblas_variables"]),
-            lambda: Warning(
-                f"{' and '.join(now['openblas_variables'])} set in this shell slow NumPy and SciPy down",
-                "nothing to do: they are removed from the environment in which is measured",
-            ),
-        ),
-        (
-            key["architecture"] in ("x86_64", "AMD64") and key["vendor"] not in (None, "GenuineIntel"),
-            lambda: Warning(
-                f"MKL runs its generic code on this CPU ({key['vendor']})",
-                "mkl-* rows understate what a dense library can do here: read numpy-dense beside them",
-            ),
-        ),
-    ]
+    governor, steal, quota = now["governor"], now["steal_share"], now["cgroup_cpus"]
+    if governor not in (None, "performance"):
+        yield Warning(
+            f"the CPU frequency governor is '{governor}'", "set it: sudo cpupower frequency-set -g performance"
+        )
+    if now["load"][0] > _BUSY_LOAD * cores:
+        load = f"the load is {now['load'][0]:.1f} on {cores} cores"
+        yield Warning(load, "stop other work, then run again: ps aux --sort=-%cpu")
+    if steal is not None and steal > _MUCH_STEAL:
+        taken = f"the hypervisor took {steal:.1%} of the time since boot"
+        yield Warning(taken, "trust ratios, not times; run on bare metal")
+    if (key["threads_per_core"] or 1) > 1:
+        yield Warning(
+            f"{key['threads_per_core']} hardware threads share each core",
+            "one of each is used; or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
+        )
+    if quota is not None and quota < cores:
+        yield Warning(f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit")
+    if now["huge_pages"] == "never":
+        yield Warning(
+            "transparent huge pages are off",
+            "allow them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",
+        )
+    if now["hypervisor"]:
+        yield Warning("this is a virtual machine", "trust ratios within a run more than times across runs")
+    if now["openblas_variables"]:
+        yield Warning(
+            f"{' and '.join(now['openblas_variables'])} set in this shell slow NumPy and SciPy down",
+            "nothing to do: they are removed from the environment in which is measured",
+        )
+    if key["architecture"] in ("x86_64", "AMD64") and key["vendor"] not in (None, "GenuineIntel"):
+        yield Warning(
+            f"MKL runs its generic code on this CPU ({key['vendor']})",
+            "mkl-* rows understate what a dense library can do here: read numpy-dense beside them",
+        )
 
 
 def warnings(key: dict[str, Any], now: dict[str, Any]) -> list[Warning]:
     """Return what makes numbers doubtful under these conditions, each with advice; nothing is changed."""
-    return [make() for applies, make in _checks(key, now) if applies]
+    return list(_doubts(key, now))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -184,8 +183,8 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
     groups = []
     for entry in record["groups"]:
         group = Group.from_json(entry)
-        keys = {(group.suite, str(group.problem), name, group.threads) for name in group.kernels}
-        if not keys <= {(key[0], key[1], key[2], key[3]) for key in finished}:
+        keys = {(group.suite, str(group.problem), name, group.threads, group.level) for name in group.kernels}
+        if not keys <= finished:
             groups.append(group)
     level = groups[0].level if groups else isa.active()
     settings = Settings(
@@ -244,8 +243,3 @@ def default_folder(name: str) -> Path:
     """``reports/<name>-<local time>``, below the current folder."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return Path("reports") / f"{name}-{stamp}"
-
-
-def command_line(argv: Sequence[str]) -> list[str]:
-    """Return the command as a user would type it."""
-    return ["sparsebench", *argv[1:]] if argv else [sys.executable]

@@ -23,8 +23,7 @@ from sparsebench.bench.sampler import Effort
 from sparsebench.bench.worker import PAGE_BYTES, read_page
 from sparsebench.errors import InputError
 from sparsebench.kernel import Kernel
-from sparsebench.problem import columns
-from sparsebench.results import CaseResult, Status
+from sparsebench.results import CaseResult, Status, blank_result
 from sparsebench.suite import Group
 
 # Set by this workplace or a user's shell for other reasons; they make OpenBLAS, and so NumPy and SciPy, slow.
@@ -112,25 +111,6 @@ def run_apart(module: str, arguments: Sequence[str], threads: int, level: str) -
     if done.returncode:
         raise WorkerError(f"{module} failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
     return json.loads(done.stdout)
-
-
-def empty_result(group: Group, kernel: Kernel, status: Status, error: str) -> CaseResult:
-    """Record of a case that was not measured."""
-    return CaseResult(
-        suite=group.suite,
-        problem=str(group.problem),
-        nnz=None,
-        kernel=kernel.name,
-        provider=kernel.provider,
-        level=kernel.level or group.level,
-        threads=group.threads,
-        timed_in=kernel.timed_in,
-        status=status,
-        group="",
-        baseline=group.baseline,
-        error=error,
-        **columns(group.problem),
-    )
 
 
 class _Worker:
@@ -263,10 +243,10 @@ def _run_batch(
                 raise WorkerError(error)
         group = pending[0]
         if kernel:
-            fallen.append(empty_result(group, kernels[kernel], status, error))
+            fallen.append(blank_result(group, kernels[kernel], status, error))
             rest = tuple(name for name in group.kernels if name != kernel)
         else:
-            fallen += [empty_result(group, kernels[name], status, error) for name in group.kernels]
+            fallen += [blank_result(group, kernels[name], status, error) for name in group.kernels]
             rest = ()
         if rest:
             pending = [replace(group, kernels=rest), *pending[1:]]

@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from sparsebench.operands import Operands
     from sparsebench.problem import Problem
     from sparsebench.results import CaseResult
+    from sparsebench.suite import Group
 
 # Time of the last change, then what is in progress: "stage kernel", zero-padded.
 _PAGE = struct.Struct("<d248s")
 PAGE_BYTES = _PAGE.size
 _PR_SET_PDEATHSIG = 1
+# Last-level cache where the system does not tell.
+_USUAL_CACHE = 32 << 20
 
 
 def read_page(page: mmap.mmap) -> tuple[float, str, str]:
@@ -78,35 +81,25 @@ class Link:
             sys.exit(1)
 
 
-def _last_level_cache() -> int:
-    for name in ("SC_LEVEL3_CACHE_SIZE", "SC_LEVEL2_CACHE_SIZE"):
-        try:
-            if size := os.sysconf(name):
-                return size
-        except (ValueError, OSError):
-            continue
-    return 32 << 20
-
-
 def _copies(problem: Problem, plan: Plan) -> int:
     """How many copies of the packed weights to rotate among: for cold weights, twice the last-level cache."""
     if problem.cache == "warm":
         return 1
-    return max(2, -(-2 * _last_level_cache() // max(plan.packed_bytes, 1)))
+    from sparsebench.bench.machine import cache_sizes
+
+    sizes = cache_sizes()
+    last_level = sizes["L3"] or sizes["L2"] or _USUAL_CACHE
+    return max(2, -(-2 * last_level // max(plan.packed_bytes, 1)))
 
 
 class GroupRun:
     """Measures one group: all kernels of one problem, at one thread count."""
 
-    def __init__(
-        self, group: dict[str, Any], job: dict[str, Any], kernels: dict[str, Kernel], page: Page, link: Link
-    ) -> None:
-        from sparsebench.problem import Problem
-
-        self.problem = Problem.parse(group["problem"])
+    def __init__(self, group: Group, data: Path | None, kernels: dict[str, Kernel], page: Page, link: Link) -> None:
+        self.problem = group.problem
         self.group = group
-        self.kernels = [kernels[name] for name in group["kernels"]]
-        self.data = Path(job["data"]) if job["data"] else None
+        self.kernels = [kernels[name] for name in group.kernels]
+        self.data = data
         self.page = page
         self.link = link
         self.results: dict[str, CaseResult] = {}
@@ -144,27 +137,13 @@ class GroupRun:
         return [self.results[kernel.name] for kernel in self.kernels]
 
     def _blank(self, kernel: Kernel, operands: Operands) -> CaseResult:
-        from sparsebench.problem import columns
-        from sparsebench.results import CaseResult
+        from sparsebench.results import blank_result
 
-        shape = columns(self.problem)
-        kept = operands.weights.kept
-        return CaseResult(
-            suite=self.group["suite"],
-            problem=str(self.problem),
-            nnz=operands.weights.mask.nnz,
-            kernel=kernel.name,
-            provider=kernel.provider,
-            level=kernel.level or self.group["level"],
-            threads=self.group["threads"],
-            timed_in=kernel.timed_in,
-            status="ok",
-            group=self.id,
-            baseline=self.group["baseline"],
-            kept_l1=kept.l1 if kept else None,
-            kept_l2=kept.l2_squared if kept else None,
-            **shape,
-        )
+        result = blank_result(self.group, kernel, "ok", group_id=self.id)
+        result.nnz = operands.weights.mask.nnz
+        if kept := operands.weights.kept:
+            result.kept_l1, result.kept_l2 = kept.l1, kept.l2_squared
+        return result
 
     def _able(self, kernel: Kernel) -> bool:
         result = self.results[kernel.name]
@@ -186,7 +165,7 @@ class GroupRun:
             self.results[name].error = f"{stage}: {type(error).__name__}: {error}"
 
     def _prepare(self, kernel: Kernel, operands: Operands) -> None:
-        threads = self.group["threads"]
+        threads = self.group.threads
         start = perf_counter()
         plan = kernel.prepare(self.problem, operands.weights, threads)
         result = self.results[kernel.name]
@@ -287,6 +266,7 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
     from sparsebench.bench.sampler import Effort
     from sparsebench.errors import InputError, UnavailableError
     from sparsebench.registry import kernels
+    from sparsebench.suite import Group
 
     try:
         known = kernels("matmul", job["level"])
@@ -294,9 +274,10 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         link.send({"event": "input_error", "message": str(error)})
         return
     effort = Effort(**job["effort"])
+    data = Path(job["data"]) if job["data"] else None
     for group in job["groups"]:
         link.send({"event": "group"})
-        run = GroupRun(group, job, known, page, link)
+        run = GroupRun(Group.from_json(group), data, known, page, link)
         try:
             results = run.run(effort)
         except InputError as error:

@@ -52,7 +52,7 @@ def run(
     """
     import sys
 
-    from sparsebench.bench.plan import Request, command_line, default_folder, describe, make_plan, remaining_plan
+    from sparsebench.bench.plan import Request, default_folder, describe, make_plan, remaining_plan
     from sparsebench.cli.progress import conduct, print_cases
     from sparsebench.errors import InputError
     from sparsebench.run_folder import RunFolder
@@ -62,10 +62,8 @@ def run(
             raise InputError("--resume takes all from the run folder: give no suite, --problem or --out with it")
         folder = RunFolder.open(resume)
         plan = remaining_plan(folder)
-        if dry_run:
-            print_cases(plan, json)
-            return
     else:
+        folder = None
         plan = make_plan(
             Request(
                 suites=tuple(suites or ()),
@@ -80,10 +78,13 @@ def run(
                 time_limit=time_limit,
             )
         )
-        if dry_run:
-            print_cases(plan, json)
-            return
-        folder = RunFolder.create(out or default_folder(plan.name), describe(plan, command_line(sys.argv)))
+    if dry_run:
+        print_cases(plan, json)
+        return
+    if folder is None:
+        # As a user would type it, whatever the path of the program.
+        argv = ["sparsebench", *sys.argv[1:]]
+        folder = RunFolder.create(out or default_folder(plan.name), describe(plan, argv))
     raise typer.Exit(conduct(plan, folder, quiet=quiet, as_json=json))
 
 

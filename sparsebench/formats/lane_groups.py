@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sparsebench.formats import BlockSparse, Complementary, Csr
 from sparsebench.memory import aligned_copy, aligned_empty
+from sparsebench.patterns.complementary import LANES
 
-LANES = (1, 4, 8, 16)
 # Inputs are stored as 2 bytes, relative to their block of K.
 MAX_KBLOCK = 1 << 16
 

@@ -11,6 +11,7 @@ import pandas as pd
 from sparsebench.errors import InputError
 from sparsebench.results import COLUMNS
 from sparsebench.run_folder import RunFolder
+from sparsebench.where import chosen
 
 Record = dict[str, Any]
 
@@ -52,15 +53,10 @@ def select(frame: pd.DataFrame, expression: str) -> pd.DataFrame:
     InputError
         If it is no such expression, or holds for no row.
     """
-    try:
-        chosen = frame.query(expression, engine="python")
-    except Exception as error:  # pandas raises whatever the parser and the operands raise.
-        raise InputError(f"--where '{expression}': {error}; columns: {', '.join(frame.columns)}") from error
-    if not isinstance(chosen, pd.DataFrame):
-        raise InputError(f"--where '{expression}' is no condition; an example: N >= 16 and threads == 1")
-    if chosen.empty:
+    holds = chosen(frame, expression)
+    if not holds.any():
         raise InputError(f"--where '{expression}' holds for none of the {len(frame)} cases")
-    return chosen
+    return frame[holds]
 
 
 def pattern_label(record: Record) -> str:

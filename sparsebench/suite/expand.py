@@ -176,16 +176,9 @@ def _row(group: Group) -> dict[str, Any]:
 def _filtered(groups: list[Group], where: str) -> list[Group]:
     import pandas as pd
 
-    frame = pd.DataFrame([_row(group) for group in groups])
-    try:
-        chosen = frame.eval(where, engine="python")
-    except Exception as error:  # pandas raises whatever the expression raises
-        raise InputError(f"--where '{where}': {error}; columns: {', '.join(frame.columns)}") from None
-    # Not DataFrame.query: given numbers instead of truths, it takes them for row labels.
-    if not isinstance(chosen, pd.Series) or chosen.dtype != bool:
-        raise InputError(
-            f"--where '{where}' is not a condition, such as \"N >= 16\"; columns: {', '.join(frame.columns)}"
-        )
-    if not chosen.any():
+    from sparsebench.where import chosen
+
+    holds = chosen(pd.DataFrame([_row(group) for group in groups]), where)
+    if not holds.any():
         raise InputError(f"--where '{where}' selects none of {len(groups)} problems")
-    return [group for group, take in zip(groups, chosen, strict=True) if take]
+    return [group for group, take in zip(groups, holds, strict=True) if take]
