@@ -6,7 +6,7 @@ include "lane_groups.pxi"
 
 from sparsebench.formats import BlockSparse
 from sparsebench.formats.lane_groups import block_lanes, from_block
-from sparsebench.lane_plan import prepare_groups
+from sparsebench.lane_plan import prepare_groups, supports_layout
 
 NAME = "block"
 OP = "matmul"
@@ -14,7 +14,7 @@ SUMMARY = "blocks of r x c; the rows of a block share each load of X"
 
 
 def supports(problem):
-    return None if problem.pattern.name == "block" else "needs pattern 'block'"
+    return supports_layout(problem) if problem.pattern.name == "block" else "needs pattern 'block'"
 
 
 def prepare(problem, weights, threads):

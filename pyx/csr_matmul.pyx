@@ -6,7 +6,7 @@ include "lane_groups.pxi"
 
 from sparsebench.formats import Csr
 from sparsebench.formats.lane_groups import from_csr
-from sparsebench.lane_plan import prepare_groups
+from sparsebench.lane_plan import prepare_groups, supports_layout
 
 NAME = "csr"
 OP = "matmul"
@@ -14,7 +14,7 @@ SUMMARY = "compressed sparse rows, any pattern; panels of X in L1, rows interlea
 
 
 def supports(problem):
-    return None
+    return supports_layout(problem)
 
 
 def prepare(problem, weights, threads):

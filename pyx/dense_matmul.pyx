@@ -5,7 +5,7 @@
 include "lane_groups.pxi"
 
 from sparsebench.formats.lane_groups import from_dense
-from sparsebench.lane_plan import prepare_groups
+from sparsebench.lane_plan import prepare_groups, supports_layout
 
 NAME = "dense"
 OP = "matmul"
@@ -15,7 +15,7 @@ LANES = 16
 
 
 def supports(problem):
-    return None
+    return supports_layout(problem)
 
 
 def prepare(problem, weights, threads):

@@ -32,6 +32,9 @@ typedef void (*rows_fn)(ROWS_PARAMETERS);
 /* Most columns that can be vectorised over rows; sparsebench/tiling.py says from where on it pays not to. */
 #define MAX_ROW_COLUMNS 12
 
+/* Rows of X that packing asks for before it copies them: they lie too far apart for hardware prefetching. */
+#define PACK_AHEAD 32
+
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
@@ -46,9 +49,12 @@ static void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t
 {
     const ptrdiff_t whole = valid / 4 * 4;
     if (valid == width && width % VLEN == 0) {
-        for (ptrdiff_t k = 0; k < count; k++)
+        for (ptrdiff_t k = 0; k < count; k++) {
+            for (ptrdiff_t i = 0; i < width; i += 16)
+                __builtin_prefetch(x + (k + PACK_AHEAD) * ldx + i, 0, 3);
             for (ptrdiff_t i = 0; i < width; i += VLEN)
                 *(vf *)(panel + k * width + i) = *(const vf *)(x + k * ldx + i);
+        }
         return;
     }
     for (ptrdiff_t k = 0; k < count; k++) {
@@ -64,6 +70,15 @@ static void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t
         for (; i < width; i += 4)
             *(v4f *)(to + i) = (v4f){0};
     }
+}
+
+/* Reads [from, to) in order, at the rate of hardware prefetching: the lists' own order would wait for each line. */
+static void touch(const float *from, const float *to)
+{
+    vf sum = {0};
+    for (; from < to; from += 16)
+        sum += *(const vf *)from;
+    __asm__ volatile("" ::"x"(sum));
 }
 
 #define TILE(name) JOIN(name##_, VN)

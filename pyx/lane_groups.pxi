@@ -9,6 +9,8 @@ import numpy as np
 
 from sparsebench.memory import aligned_empty
 
+include "native_plan.pxi"
+
 cdef extern from "lane_groups.h" nogil:
     int VLEN
     ctypedef struct lane_groups:
@@ -26,22 +28,24 @@ cdef extern from "lane_groups.h" nogil:
                              float *) noexcept nogil
     columns_fn pick_columns(int lanes, int vectors, int vlen)
     rows_fn pick_rows(int lanes, int n)
+    void touch(const float *first, const float *last)
     void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
 
 VECTOR_FLOATS = VLEN
 
+# Where a tile begins in X and in Y, and how far apart their rows are: N, or the width of a column block.
 cdef struct Tile:
-    ptrdiff_t column
+    ptrdiff_t x
+    ptrdiff_t y
+    ptrdiff_t ld
     ptrdiff_t width
     ptrdiff_t valid
+    bint touch
     columns_fn compute
 
 cdef struct Call:
+    Operands io
     lane_groups groups
-    const float *x
-    float *y
-    ptrdiff_t K
-    ptrdiff_t N
     ptrdiff_t kblock
     rows_fn rows
     Tile *tiles
@@ -68,21 +72,22 @@ cdef void work(const Call *call, int thread) noexcept nogil:
         for b in range(call.groups.kblocks):
             k0 = b * call.kblock
             if call.rows != NULL:
-                call.rows(&call.groups, b, chunk[0], chunk[1], call.x + k0 * call.N, call.y)
+                call.rows(&call.groups, b, chunk[0], chunk[1], call.io.x + k0 * call.io.N, call.io.y)
                 continue
             tile = call.tiles + item // call.n_chunks
             if call.direct:
-                panel = call.x + k0 * call.N + tile.column
-                stride = call.N
+                panel = call.io.x + tile.x + k0 * tile.ld
+                stride = tile.ld
+                if tile.touch:
+                    touch(panel, panel + min(call.kblock, call.io.K - k0) * stride)
             else:
                 panel = scratch
                 stride = tile.width
                 if call.groups.kblocks > 1 or packed != item // call.n_chunks:
-                    count = min(call.kblock, call.K - k0)
-                    pack_panel(call.x + k0 * call.N + tile.column, call.N, count, tile.valid, tile.width, scratch)
+                    count = min(call.kblock, call.io.K - k0)
+                    pack_panel(call.io.x + tile.x + k0 * tile.ld, tile.ld, count, tile.valid, tile.width, scratch)
                     packed = item // call.n_chunks
-            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, call.y + tile.column, call.N,
-                         tile.valid)
+            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, call.io.y + tile.y, tile.ld, tile.valid)
 
 
 cdef void entry_point(void *context) noexcept nogil:
@@ -94,15 +99,10 @@ cdef void entry_point(void *context) noexcept nogil:
         work(call, threadid())
 
 
-cdef class Plan:
+cdef class Plan(NativePlan):
     """W in lane groups, tiled for N columns; computes Y[M, N] = W[M, K] X[K, N] in float32."""
 
     cdef Call native
-    cdef object arrays
-    cdef object bound
-    cdef readonly str detail
-    cdef readonly Py_ssize_t packed_bytes
-    cdef readonly Py_ssize_t M
 
     def __cinit__(self, groups, tiling):
         cdef const int64_t[::1] start = groups.start
@@ -118,15 +118,17 @@ cdef class Plan:
             groups=row.shape[0], kblocks=groups.kblocks, lanes=groups.lanes, start=&start[0],
             index=&index[0], values=&values[0, 0], row=&row[0], rows=&rows[0],
         )
-        self.native.K = groups.shape[1]
-        self.native.N = tiling.N
+        self.operands = &self.native.io
+        self.function = entry_point
+        self.operands.M, self.operands.K = groups.shape
+        self.operands.N = tiling.N
         self.native.kblock = groups.kblock
         self.native.chunks = &chunks[0]
         self.native.n_chunks = chunks.shape[0] - 1
-        self.native.threads = tiling.threads
-        self.native.direct = tiling.direct
-        self.native.n_tiles = max(1, len(tiling.widths))
-        if tiling.axis == "rows":
+        self.native.threads = tiling.choice.threads
+        self.native.direct = tiling.choice.direct
+        self.native.n_tiles = max(1, len(tiling.tiles))
+        if tiling.choice.axis == "rows":
             self.native.rows = pick_rows(groups.lanes, tiling.N)
             if self.native.rows == NULL:
                 raise ValueError(f"no row tile for {groups.lanes} lanes and N = {tiling.N}")
@@ -134,51 +136,23 @@ cdef class Plan:
             self.native.tiles = <Tile *>malloc(self.native.n_tiles * sizeof(Tile))
             if self.native.tiles == NULL:
                 raise MemoryError("no memory for the plan's tiles")
-            column = 0
-            for i, vectors in enumerate(tiling.widths):
-                width = vectors * tiling.vlen
+            for i, tile in enumerate(tiling.tiles):
                 self.native.tiles[i] = Tile(
-                    column=column, width=width, valid=min(width, tiling.N - column),
-                    compute=pick_columns(groups.lanes, vectors, tiling.vlen),
+                    x=tile.block * self.operands.K + tile.column - tile.block,
+                    y=tile.block * self.operands.M + tile.column - tile.block,
+                    ld=tile.ld, width=tile.vectors * tiling.vlen, valid=tile.valid, touch=tiling.touch and tile.column == tile.block,
+                    compute=pick_columns(groups.lanes, tile.vectors, tiling.vlen),
                 )
                 if self.native.tiles[i].compute == NULL:
-                    raise ValueError(f"no tile for {groups.lanes} lanes, {vectors} vectors of {tiling.vlen}")
-                column += width
+                    raise ValueError(f"no tile for {groups.lanes} lanes, {tile.vectors} vectors of {tiling.vlen}")
         # One line more than the panel: adjacent threads never share a cache line.
-        scratch = aligned_empty((tiling.threads, tiling.panel_floats + 16))
+        scratch = aligned_empty((tiling.choice.threads, tiling.panel_floats + 16))
         self.native.scratch = &scratch[0, 0]
         self.native.scratch_stride = scratch.shape[1]
         self.arrays = (groups, tiling, scratch)
-        self.M = groups.shape[0]
+        self.layout = tiling.layout
         self.packed_bytes = groups.nbytes
         self.detail = tiling.describe(groups)
 
     def __dealloc__(self):
         free(self.native.tiles)
-
-    @property
-    def entry(self):
-        return <size_t><void *>entry_point
-
-    @property
-    def context(self):
-        return <size_t><void *>&self.native
-
-    def bind(self, const float[:, ::1] x, float[:, ::1] out):
-        if x.shape[0] != self.native.K or x.shape[1] != self.native.N:
-            raise ValueError(f"x is {x.shape[0]} x {x.shape[1]}; the plan is for {self.native.K} x {self.native.N}")
-        if out.shape[0] != self.M or out.shape[1] != self.native.N:
-            raise ValueError(f"out is {out.shape[0]} x {out.shape[1]}; the plan is for {self.M} x {self.native.N}")
-        self.native.x = &x[0, 0]
-        self.native.y = &out[0, 0]
-        self.bound = (x, out)
-
-    def call(self):
-        if self.native.x == NULL:
-            raise ValueError("bind(x, out) before call()")
-        with nogil:
-            entry_point(<void *>&self.native)
-
-    def run(self, x, out):
-        self.bind(x, out)
-        self.call()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsebench.layouts import Layout
+
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
@@ -33,6 +35,10 @@ class Plan(Protocol):
         """Address that `entry` is called with, or 0."""
 
     @property
+    def layout(self) -> Layout:
+        """How the plan takes X and gives Y."""
+
+    @property
     def packed_bytes(self) -> int:
         """Bytes of the weights as the kernel reads them, indices included."""
 
@@ -41,7 +47,7 @@ class Plan(Protocol):
         """What the plan chose, for people: a tile, a block size, fewer threads than allowed."""
 
     def bind(self, x: Matrix, out: Matrix) -> None:
-        """Fix the operands: x is [K, N], out is [M, N]; float32, C order, 64-byte aligned."""
+        """Fix the operands: x is [K, N], out is [M, N] in `layout`; float32, C order, 64-byte aligned."""
 
     def call(self) -> None:
         """Compute out = W x for the bound operands."""
@@ -86,6 +92,7 @@ class PythonPlan:
     detail: str = ""
     entry: int = 0
     context: int = 0
+    layout: Layout = "row"
     _operands: tuple[Matrix, Matrix] | None = field(default=None, repr=False)
     _result: Matrix | None = field(default=None, repr=False)
 

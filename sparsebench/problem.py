@@ -20,7 +20,7 @@ from sparsebench.patterns import Block, Complementary, Pattern, parse_pattern
 
 Op = Literal["matmul"]
 Cache = Literal["warm", "cold"]
-Layout = Literal["row"]
+XLayout = Literal["row", "blocked"]
 
 FORM = "op:MxKxN:pattern+sparsity:f32, for example matmul:1024x1024x64:complementary/8+0.95:f32"
 _STRING = re.compile(
@@ -43,6 +43,9 @@ class Problem:
         Fraction of W that may be non-zero, in (0, 1].
     act_density
         Fraction of X that is non-zero, in (0, 1].
+    x_layout
+        "row": X and Y are row-major for every kernel. "blocked": each kernel has them in its own best layout; for ours
+        that is `sparsebench.layouts`' column blocks, and conversion is nobody's.
     weights
         Where W comes from: ``random`` or an address that `sparsebench.weights` can read.
     """
@@ -57,7 +60,7 @@ class Problem:
     act_density: float = 1.0
     seed: int = 0
     cache: Cache = "warm"
-    x_layout: Layout = "row"
+    x_layout: XLayout = "row"
     weights: str = field(default="random")
 
     def __post_init__(self) -> None:
@@ -74,8 +77,8 @@ class Problem:
             raise InputError(f"dtype '{self.dtype}' is not known; known: f32")
         if self.cache not in get_args(Cache):
             raise InputError(f"cache '{self.cache}' is not known; known: {', '.join(get_args(Cache))}")
-        if self.x_layout not in get_args(Layout):
-            raise InputError(f"layout '{self.x_layout}' is not known; known: {', '.join(get_args(Layout))}")
+        if self.x_layout not in get_args(XLayout):
+            raise InputError(f"layout '{self.x_layout}' is not known; known: {', '.join(get_args(XLayout))}")
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; it must be 0 or greater")
         self.pattern.check(self.density)
@@ -152,6 +155,7 @@ def columns(problem: Problem) -> dict[str, Any]:
         "pattern": pattern.name,
         "overlay": problem.overlay,
         "lanes": pattern.lanes if isinstance(pattern, Complementary) else None,
+        "arrangement": pattern.arrangement if isinstance(pattern, Complementary) else None,
         "block": f"{pattern.rows}x{pattern.cols}" if isinstance(pattern, Block) else None,
         "weights": problem.weights,
         "density": problem.density,
@@ -160,4 +164,5 @@ def columns(problem: Problem) -> dict[str, Any]:
         "K": problem.K,
         "N": problem.N,
         "cache": problem.cache,
+        "layout": problem.x_layout,
     }

@@ -79,6 +79,8 @@ class CaseResult:
     prepare_s: float | None = None
     packed_bytes: int | None = None
     max_rel_error: float | None = None
+    layout: str = "row"
+    arrangement: str | None = None
     roofline_s: float | None = None
     bound: str = ""
     kept_l1: float | None = None
@@ -108,6 +110,11 @@ class CaseResult:
         if not self.measured or self.median_s is None:
             return None
         return 2e-9 * self.M * self.K * self.N / self.median_s
+
+    @property
+    def time_per_column_s(self) -> float | None:
+        """Seconds per call and column of X: flat where a kernel wastes nothing on its last vector."""
+        return self.median_s / self.N if self.measured and self.median_s is not None else None
 
     @property
     def roofline_fraction(self) -> float | None:
@@ -169,9 +176,9 @@ _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
 
 # Order of the columns in results.csv.
 COLUMNS = (
-    "suite", "problem", "op", "pattern", "overlay", "lanes", "block", "weights", "density", "nnz", "act_density",
-    "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "timed_in", "status", "error", "detail",
+    "suite", "problem", "op", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density", "nnz", "act_density",
+    "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "layout", "timed_in", "status", "error", "detail",
     "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks", "prepare_s", "packed_bytes",
-    "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
+    "time_per_column_s", "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
     "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group",
 )  # fmt: skip

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsebench.layouts import Layout, column_blocks
+
 if TYPE_CHECKING:
     from sparsebench.formats.lane_groups import LaneGroups
 
+# Inputs are stored as 2 bytes, relative to their block of K.
+MAX_KBLOCK = 1 << 16
 # Up to so many columns vectors over the rows of a lane group win, by lanes; measured on AVX-512 over N = 1 ... 16.
 MAX_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+# Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
+MIN_FMAS = 30_000
 # A column takes lanes / vlen accumulators; more than so many leave too few of 16 registers.
 MAX_ROW_ACCUMULATORS = 12
 
@@ -26,50 +32,123 @@ class Caches:
     l2: int
 
 
+Axis = Literal["rows", "columns"]
+# What tuning tries in turn.
+FREE = ("axis", "vectors", "kblock", "direct", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a plan is chosen for: sizes, the layout of X and Y, floats a vector of the level, threads allowed."""
+
+    M: int
+    K: int
+    N: int
+    lanes: int
+    layout: Layout
+    level_vlen: int
+    threads: int
+    caches: Caches
+
+    @property
+    def vlen(self) -> int:
+        """Floats a vector, where columns are vectorised: the shortest that holds N, at most the level's own."""
+        return next((v for v in (4, 8) if v >= self.N and v < self.level_vlen), self.level_vlen)
+
+    @property
+    def max_vectors(self) -> int:
+        """Widest tile in vectors: accumulators must leave registers for the inputs and a broadcast."""
+        if self.lanes == 1:
+            return 4
+        return 2 if self.level_vlen == 4 else 3
+
+    @property
+    def max_row_columns(self) -> int:
+        """Most columns that can be vectorised over the rows of a lane group; 0 where they cannot."""
+        if self.layout != "row":
+            return 0
+        return min(12 if self.lanes > 1 else 1, max(1, MAX_ROW_ACCUMULATORS * self.level_vlen // self.lanes))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a plan is free to choose.
+
+    Attributes
+    ----------
+    axis
+        "rows": a vector holds rows of W; "columns": a vector holds columns of X.
+    vectors
+        Widest tile in vectors; 0 for axis "rows".
+    kblock
+        Inputs between which lists are cut, so that their rows of X stay in cache.
+    direct
+        Tiles read X where it is, nothing is packed.
+    threads
+        Threads used, of those allowed.
+    """
+
+    axis: Axis
+    vectors: int
+    kblock: int
+    direct: bool
+    threads: int
+
+
+class ColumnTile(NamedTuple):
+    """`vectors` vectors of columns from `column` on, of which `valid` columns exist.
+
+    The tile lies in the column block that starts at column `block`, and whose rows are `ld` floats apart; a row-major
+    matrix is one block.
+    """
+
+    column: int
+    vectors: int
+    valid: int
+    block: int
+    ld: int
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Tiling:
     """How one plan goes over Y.
 
     Attributes
     ----------
-    axis
-        "rows": a vector holds rows of W; "columns": a vector holds columns of X.
     vlen
         Floats a vector.
-    widths
-        Vectors of each column tile, left to right; empty for axis "rows".
+    tiles
+        Left to right; empty for axis "rows".
     chunks
         int64 [chunks + 1]; lane groups are cut here, so that threads share the non-zeros evenly.
-    direct
-        Tiles read X where it is, nothing is packed.
     panel_floats
         Scratch floats a thread.
+    touch
+        Column blocks, read in place, are first brought into L2.
     """
 
     N: int
-    axis: Literal["rows", "columns"]
+    layout: Layout
+    choice: Choice
     vlen: int
-    widths: tuple[int, ...]
+    tiles: tuple[ColumnTile, ...]
     chunks: NDArray[np.int64]
-    threads: int
-    direct: bool
     panel_floats: int
+    touch: bool = False
 
     def describe(self, groups: LaneGroups) -> str:
-        """One line for the result: axis, tile, blocks of K, threads used."""
-        rows = min(groups.lanes, 8)
-        tile = f"{groups.lanes} rows a vector" if self.axis == "rows" else f"{rows}x{max(self.widths)} vectors"
-        if self.axis == "columns" and self.vlen:
-            tile += f" of {self.vlen}"
-        blocks = f", {groups.kblocks} blocks of K" if groups.kblocks > 1 else ""
-        return f"{tile}{blocks}, {self.threads} thread{'s' if self.threads > 1 else ''}"
-
-
-def max_vectors(lanes: int, level_vlen: int) -> int:
-    """Widest tile in vectors: accumulators must leave registers for the inputs and a broadcast."""
-    if lanes == 1:
-        return 4
-    return 2 if level_vlen == 4 else 3
+        """One line for the result: axis, tile, blocks of K, layout, threads used."""
+        if self.choice.axis == "rows":
+            parts = [f"{groups.lanes} rows a vector"]
+        else:
+            widest = max(tile.vectors for tile in self.tiles)
+            parts = [f"{min(groups.lanes, 8)}x{widest} vectors of {self.vlen}"]
+        if groups.kblocks > 1:
+            parts.append(f"{groups.kblocks} blocks of K")
+        if self.layout != "row":
+            parts.append(f"{self.layout} X and Y")
+        threads = self.choice.threads
+        return ", ".join([*parts, f"{threads} thread{'s' if threads > 1 else ''}"])
 
 
 def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
@@ -79,37 +158,109 @@ def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
     return tuple(vectors // tiles + (i < vectors % tiles) for i in range(tiles))
 
 
-def k_block(M: int, K: int, lanes: int, width: int, caches: Caches) -> int:
-    """Return inputs whose panel of `width` columns stays in cache while all lane groups read it.
+def column_tiles(N: int, layout: Layout, vlen: int, most: int) -> tuple[ColumnTile, ...]:
+    """Cut the columns of X and Y into tiles of at most `most` vectors, none across two column blocks."""
+    tiles = []
+    start = 0
+    for block in (N,) if layout == "row" else column_blocks(N):
+        column = start
+        for vectors in widths(block, vlen, most):
+            # A block is padded to whole vectors; a row-major matrix ends where it ends.
+            tiles.append(ColumnTile(column, vectors, min(vectors * vlen, start + block - column), start, block))
+            column += vectors * vlen
+        start += block
+    return tuple(tiles)
+
+
+def k_block(setting: Setting, width: int, in_l1: bool) -> int:
+    """Return inputs whose panel of `width` columns stays in L1, or in half of L2, while all lane groups read it."""
+    budget = setting.caches.l1 * 5 // 6 if in_l1 else setting.caches.l2 // 2
+    fit = max(64, budget // (4 * width))
+    blocks = -(-setting.K // fit)
+    return -(-setting.K // blocks)
+
+
+def model_axis(setting: Setting) -> Axis:
+    """Few columns are vectorised over the rows of a lane group, if it has any."""
+    return "rows" if min(MAX_ROW_COLUMNS[setting.lanes], setting.max_row_columns) >= setting.N else "columns"
+
+
+def model_kblock(setting: Setting) -> int:
+    """Return the block of K for packing; K itself where no panel is packed.
 
     One row at a time re-reads the panel with every FMA, so its panel should stay in L1, as long as Y's tile, which
     every block reads and writes, stays in L2. Tiles of four rows or more read the panel a quarter as often, which L2
     can serve.
     """
-    in_l1 = lanes == 1 and 4 * M * width <= caches.l2 // 2
-    budget = caches.l1 * 5 // 6 if in_l1 else caches.l2 // 2
-    fit = max(64, budget // (4 * width))
-    blocks = -(-K // fit)
-    return -(-K // blocks)
+    if model_axis(setting) == "rows":
+        return setting.K
+    width = _widest(setting, setting.max_vectors) * setting.vlen
+    return k_block(setting, width, setting.lanes == 1 and 4 * setting.M * width <= setting.caches.l2 // 2)
 
 
-def vector_length(N: int, level_vlen: int) -> int:
-    """Return the shortest vector that holds N columns, at most the level's own."""
-    return next((v for v in (4, 8) if v >= N and v < level_vlen), level_vlen)
+def _widest(setting: Setting, most: int) -> int:
+    return max(tile.vectors for tile in column_tiles(setting.N, setting.layout, setting.vlen, most))
 
 
-def axis_of(N: int, lanes: int, level_vlen: int) -> Literal["rows", "columns"]:
-    """Few columns are vectorised over the rows of a lane group, if it has any."""
-    most = min(MAX_ROW_COLUMNS[lanes], max(1, MAX_ROW_ACCUMULATORS * level_vlen // lanes))
-    return "rows" if most >= N else "columns"
+def worthwhile_threads(fmas: int, threads: int) -> int:
+    """Return how many of `threads` an amount of work is worth."""
+    return max(1, min(threads, fmas // MIN_FMAS))
 
 
-def choose_kblock(N: int, M: int, K: int, lanes: int, level_vlen: int, caches: Caches) -> int:
-    """Block of K for packing; K itself where no panel is packed."""
-    if axis_of(N, lanes, level_vlen) == "rows":
-        return K
-    vlen = vector_length(N, level_vlen)
-    return k_block(M, K, lanes, max(widths(N, vlen, max_vectors(lanes, level_vlen))) * vlen, caches)
+def model_choice(setting: Setting, groups: LaneGroups) -> Choice:
+    """Return what the cost model takes for packed weights: no plan is timed."""
+    # A slot costs a vector's worth of FMAs even where it has a single one.
+    work = groups.index.size * max(16, setting.lanes * setting.N)
+    threads = min(worthwhile_threads(work, setting.threads), groups.groups)
+    if model_axis(setting) == "rows":
+        return Choice("rows", 0, groups.kblock, True, threads)
+    most = setting.max_vectors
+    return Choice("columns", most, groups.kblock, _in_place(setting, most), threads)
+
+
+def _in_place(setting: Setting, most: int) -> bool:
+    """Whether to read X where it is: always if it is blocked, else where a panel is all of X or X lies in L2."""
+    if setting.layout != "row":
+        return True
+    all_of_x = _widest(setting, most) * setting.vlen == setting.N
+    return _whole_vectors(setting) and (all_of_x or setting.caches.l2 // 2 >= 4 * setting.K * setting.N)
+
+
+def _whole_vectors(setting: Setting) -> bool:
+    return setting.N % setting.vlen == 0
+
+
+def alternatives(setting: Setting, choice: Choice, variable: str) -> list[Choice]:
+    """Return `choice` with every other value of one field that is worth timing; `variable` is that field's name."""
+    if variable == "axis":
+        if not 1 < setting.N <= setting.max_row_columns:
+            return []
+        if choice.axis == "columns":
+            return [Choice("rows", 0, setting.K, True, choice.threads)]
+        most = setting.max_vectors
+        kblock = k_block(setting, _widest(setting, most) * setting.vlen, False)
+        return [Choice("columns", most, kblock, _in_place(setting, most), choice.threads)]
+    if variable == "threads":
+        return [replace(choice, threads=count) for count in sorted({1, setting.threads} - {choice.threads})]
+    if choice.axis == "rows":
+        return []
+    if variable == "vectors":
+        return [replace(choice, vectors=v) for v in range(1, setting.max_vectors + 1) if v != choice.vectors]
+    if variable == "kblock":
+        width = _widest(setting, choice.vectors) * setting.vlen
+        blocks = {min(setting.K, MAX_KBLOCK), k_block(setting, width, True), k_block(setting, width, False)}
+        return [replace(choice, kblock=block) for block in sorted(blocks - {choice.kblock})]
+    assert variable == "direct", variable
+    return [replace(choice, direct=not choice.direct)] if setting.layout == "row" and _whole_vectors(setting) else []
+
+
+def preferred_lanes(N: int) -> int:
+    """Return the complementary pattern's lanes that are fastest for N columns, by the reference run of suite poster.
+
+    Up to 16 columns 16 lanes are 1.0 to 2.0 times as fast as 8 in every cell; beyond, both reach the same tile and 8
+    leave pruning more freedom.
+    """
+    return 16 if N <= 16 else 8
 
 
 def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
@@ -121,20 +272,15 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
     return np.concatenate(([0], inner, [groups.groups])).astype(np.int64)
 
 
-def choose(groups: LaneGroups, N: int, level_vlen: int, threads: int, caches: Caches) -> Tiling:
-    """Plan the multiplication of packed weights with N columns on `threads` threads, `level_vlen` floats a vector."""
-    # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
-    # A slot costs a vector's worth of FMAs even where it has a single one.
-    work = groups.index.size * max(16, groups.lanes * N)
-    used = max(1, min(threads, work // 30_000, groups.groups))
-    if axis_of(N, groups.lanes, level_vlen) == "rows":
-        return Tiling(N, "rows", groups.lanes, (), chunk_bounds(groups, used), used, True, 0)
-    vlen = vector_length(N, level_vlen)
-    tiles = widths(N, vlen, max_vectors(groups.lanes, level_vlen))
+def lay_out(setting: Setting, choice: Choice, groups: LaneGroups) -> Tiling:
+    """Turn a choice into tiles, chunks and scratch for weights that were packed with its block of K."""
+    used = choice.threads
+    if choice.axis == "rows":
+        return Tiling(setting.N, setting.layout, choice, setting.lanes, (), chunk_bounds(groups, used), 0)
+    tiles = column_tiles(setting.N, setting.layout, setting.vlen, choice.vectors)
     # As few row chunks as give every thread the same number of items: each chunk packs its panel again.
     pieces = used // math.gcd(len(tiles), used) if len(tiles) < 4 * used else 1
-    width = max(tiles) * vlen
-    # Where X itself lies in L2 there is nothing to pack: tiles read its rows where they are.
-    direct = N % vlen == 0 and (width == N or 4 * groups.shape[1] * N <= caches.l2 // 2)
-    panel = 0 if direct else -(-groups.kblock * width // 16) * 16
-    return Tiling(N, "columns", vlen, tiles, chunk_bounds(groups, pieces), used, direct, panel)
+    width = max(tile.vectors for tile in tiles) * setting.vlen
+    touch = setting.layout != "row" and setting.caches.l2 < 4 * setting.K * setting.N
+    panel = 0 if choice.direct else -(-groups.kblock * width // 16) * 16
+    return Tiling(setting.N, setting.layout, choice, setting.vlen, tiles, chunk_bounds(groups, pieces), panel, touch)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sparsebench import isa, registry
 from sparsebench.bench.verify import check, poison, reference
 from sparsebench.kernel import Kernel
+from sparsebench.layouts import arrange, empty, restore
 from sparsebench.memory import aligned_empty
 from sparsebench.operands import make_operands
 from sparsebench.patterns import parse_pattern
@@ -39,10 +40,10 @@ def run_case(kernel: Kernel, problem: Problem, threads: int) -> None:
     operands = make_operands(problem)
     plan = kernel.prepare(problem, operands.weights, threads)
     assert plan.packed_bytes > 0
-    out = aligned_empty((problem.M, problem.N))
+    out = empty(problem.M, problem.N, plan.layout)
     poison(out)
-    plan.run(operands.x, out)
-    verdict = check(out, reference(operands))
+    plan.run(arrange(operands.x, plan.layout), out)
+    verdict = check(restore(out, problem.M, problem.N, plan.layout), reference(operands))
     assert verdict.status in ("ok", "mistrusted"), f"{kernel.name} {problem} T={threads}: {verdict.error}"
 
 
@@ -64,6 +65,33 @@ def test_our_kernels(level: str, name: str, pattern: str) -> None:
     for M, K in SHAPES:
         for N in COLUMNS:
             run_case(kernel, Problem("matmul", M, K, N, parse_pattern(pattern), density=0.2), threads=1 + (M + N) % 2)
+
+
+@pytest.mark.parametrize("name", sorted(registry.kernels()))
+def test_every_kernel_in_its_own_layout(name: str) -> None:
+    kernel = registry.kernels()[name]
+    if kernel.missing:
+        pytest.skip(kernel.missing)
+    for pattern in ("unstructured", "block/4x4", "complementary/8", "complementary/1/partitioned"):
+        for M, K, N in ((67, 101, 16), (32, 200, 49), (8, 48, 97), (96, 64, 192), (40, 3000, 100)):
+            problem = Problem("matmul", M, K, N, parse_pattern(pattern), density=0.2, x_layout="blocked")
+            if not kernel.supports(problem):
+                run_case(kernel, problem, threads=1 + N % 2)
+
+
+def test_a_blocked_layout_needs_a_cache_line() -> None:
+    problem = Problem("matmul", 8, 8, 15, parse_pattern("unstructured"), density=0.5, x_layout="blocked")
+    assert "at least 16" in (registry.kernels()["csr"].supports(problem) or "")
+
+
+@pytest.mark.parametrize("overlay", [1, 2, 16, 20, 32, 33])
+def test_partitioned_lanes_of_one(overlay: int) -> None:
+    """Up to 32 the inputs of a window are permuted in registers, where the level can."""
+    kernel = registry.kernels()["complementary"]
+    for M, K in ((1, 1), (5, 64), (130, 47), (257, 96)):
+        for N in range(1, 15):
+            pattern = parse_pattern("complementary/1/partitioned")
+            run_case(kernel, Problem("matmul", M, K, N, pattern, density=1 / overlay), threads=1 + N % 2)
 
 
 @pytest.mark.parametrize("density", [0.002, 0.05, 0.5, 1.0])

@@ -65,7 +65,7 @@ def test_the_string_in_the_readme() -> None:
         ("matmul:4x4x4:unstructured+0.5:f32;seed=x", "seed 'x' is not a whole number"),
         ("matmul:4x4x4:unstructured+0.5:f32;seed=-1", "seed is -1"),
         ("matmul:4x4x4:unstructured+0.5:f32;cache=hot", "cache 'hot' is not known; known: warm, cold"),
-        ("matmul:4x4x4:unstructured+0.5:f32;layout=blocked", "layout 'blocked' is not known"),
+        ("matmul:4x4x4:unstructured+0.5:f32;layout=column", "layout 'column' is not known"),
     ],
 )
 def test_bad_strings(text: str, says: str) -> None:

@@ -54,6 +54,18 @@ def test_scalars_stand_for_lists(tmp_path: Path) -> None:
     assert {group.kernels for group in groups} == {("mkl-dense", "mkl-csr")}
 
 
+def test_lanes_can_be_left_to_the_kernel(tmp_path: Path) -> None:
+    text = GOOD.replace("lanes = 8", 'lanes = "auto"').replace("n = [1, 4]", "n = [4, 256]")
+    groups = expand(tmp_path, text, where="pattern == 'complementary' and density == 0.5 and M == 8")
+    assert [str(group.problem.pattern) for group in groups] == ["complementary/16", "complementary/8"]
+
+
+def test_layouts_are_problems_of_their_own(tmp_path: Path) -> None:
+    groups = expand(tmp_path, GOOD + 'x_layout = ["row", "blocked"]\n', where="layout == 'blocked'")
+    assert len(groups) == 2 * 2 * 2 * 2
+    assert all(str(group.problem).endswith(";layout=blocked") for group in groups)
+
+
 def test_the_command_line_narrows_and_replaces(tmp_path: Path) -> None:
     groups = expand(tmp_path, GOOD, threads=[2, "all"], kernels=["mkl-*", "csr"], where="N == 4 and M > 8", seed=7)
     assert {group.threads for group in groups} == {2}
@@ -110,7 +122,7 @@ def test_all_threads_of_one_core_are_one(tmp_path: Path) -> None:
     [
         (("density = [0.25, 0.5]", "density = [0.0]"), r"problems\[0\]\.density\[0\]: .*greater than 0"),
         (("density = [0.25, 0.5]", "density = 1.5"), r"problems\[0\]\.density\[0\]: .*less than or equal to 1"),
-        (("lanes = 8", "lanes = 3"), r"problems\[0\]\.patterns\[0\]\.lanes: Input should be 1, 4, 8 or 16 \(got 3\)"),
+        (("lanes = 8", "lanes = 3"), r"patterns\[0\]\.lanes: Input should be 1, 4, 8, 16 or 'auto' \(got 3\)"),
         (('name = "unstructured"', 'name = "triangular"'), r"patterns\[1\]\.name: pattern 'triangular' is not known"),
         (("n = [1, 4]", "m = [1, 4]"), r"problems\[0\]\.m: unknown key"),
         (("lanes = 8", "lane = 8"), r"patterns\[0\]\.lane: unknown key; did you mean 'lanes'\?"),

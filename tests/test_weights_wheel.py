@@ -202,11 +202,3 @@ def test_a_cache_that_cannot_be_written_is_told(shop: Path, tmp_path: Path, monk
     monkeypatch.setenv("SPARSEBENCH_CACHE", str(tmp_path / "occupied"))
     with pytest.raises(InputError, match=r"\$SPARSEBENCH_CACHE names another\) cannot be used"):
         weights.read(ADDRESS)
-
-
-def test_the_cache_is_the_users_unless_another_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.delenv("SPARSEBENCH_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert wheel.cache_folder().name == "sparsebench"
-    monkeypatch.setenv("SPARSEBENCH_CACHE", str(tmp_path / "mine"))
-    assert wheel.cache_folder() == tmp_path / "mine"

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import importlib
 import platform
+from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from sparsebench import isa
+from sparsebench.bench.sampler import fastest
 from sparsebench.errors import UnavailableError
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Plan
-from sparsebench.memory import aligned_copy, aligned_empty
+from sparsebench.layouts import Layout
 from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
@@ -53,24 +54,22 @@ def library() -> Any:
     """Return the loaded `_mkl` module, GNU threading layer asserted: we and MKL then share one OpenMP runtime."""
     module = importlib.import_module("sparsebench._kernels._mkl")
     module.load(library_path(), "gnu")
+    if isa.active() == "v3":
+        # Like meets like: a comparison at AVX2 holds MKL to it too. It says no where it has nothing to hold back.
+        module.hold_to_avx2()
     return module
 
 
-def _fastest(plans: list[Plan], problem: Problem) -> Plan:
+def _layouts(problem: Problem) -> tuple[Layout, ...]:
+    """Layouts of X and Y to try: MKL's own best is one of these where a problem leaves it the choice."""
+    return ("row",) if problem.x_layout == "row" else ("row", "column")
+
+
+def _fastest(candidates: Iterable[Plan | None], problem: Problem) -> Plan:
+    plans = [plan for plan in candidates if plan is not None]
     if len(plans) == 1:
         return plans[0]
-    from sparsebench.bench.sampler import calibrate, timer_for
-
-    rng = np.random.default_rng(0)
-    x = aligned_copy(rng.standard_normal((problem.K, problem.N), dtype=np.float32))
-    out = aligned_empty((problem.M, problem.N))
-    seconds = []
-    for plan in plans:
-        plan.run(x, out)
-        timer = timer_for([plan])
-        calls = calibrate(timer, 1e-3)
-        seconds.append(min(timer.seconds(calls) / calls for _ in range(5)))
-    return plans[int(np.argmin(seconds))]
+    return plans[fastest(plans, problem.M, problem.K, problem.N)]
 
 
 def _any(problem: Problem) -> None:
@@ -80,12 +79,15 @@ def _any(problem: Problem) -> None:
 def _prepare_dense(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl = library()
     mkl.set_threads(threads)
-    routines = ["sgemm", "sgemm_compute"] + (["sgemv"] if problem.N == 1 else [])
-    return _fastest([mkl.dense(weights.dense, problem.N, routine) for routine in routines], problem)
+    routines = [(name, layout) for layout in _layouts(problem) for name in ("sgemm", "sgemm_compute")]
+    routines += [("sgemv", "row")] if problem.N == 1 else []
+    # Generated code runs on the calling thread alone.
+    routines += [("sgemm_jit", "row")] if threads == 1 else []
+    return _fastest([mkl.dense(weights.dense, problem.N, *routine) for routine in routines], problem)
 
 
-def _sparse_routines(N: int) -> list[str]:
-    return ["mm", "mv"] if N == 1 else ["mm"]
+def _sparse_routines(problem: Problem) -> list[tuple[str, Layout]]:
+    return [("mm", layout) for layout in _layouts(problem)] + ([("mv", "row")] if problem.N == 1 else [])
 
 
 def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -93,7 +95,7 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl.set_threads(threads)
     matrix = weights.csr
     operands = (weights.dense.shape, matrix.indptr, matrix.indices, matrix.data, problem.N)
-    return _fastest([mkl.csr(*operands, routine, EXPECTED_CALLS) for routine in _sparse_routines(problem.N)], problem)
+    return _fastest([mkl.csr(*operands, *routine, EXPECTED_CALLS) for routine in _sparse_routines(problem)], problem)
 
 
 def square_blocks(problem: Problem) -> list[int]:
@@ -123,7 +125,8 @@ def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     for size in square_blocks(problem):
         matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
         operands = (weights.dense.shape, size, matrix.indptr, matrix.indices, matrix.values, problem.N)
-        plans += [mkl.bsr(*operands, routine, EXPECTED_CALLS) for routine in _sparse_routines(problem.N)]
+        routines = dict.fromkeys(name for name, _ in _sparse_routines(problem))
+        plans += [mkl.bsr(*operands, name, EXPECTED_CALLS) for name in routines]
     return _fastest(plans, problem)
 
 
@@ -149,7 +152,13 @@ def _kernel(name: str, summary: str, supports: Any, prepare: Any, dense: bool = 
 
 
 KERNELS = [
-    _kernel("mkl-dense", "sgemm, packed sgemm or sgemv, whichever is fastest", _any, _prepare_dense, dense=True),
+    _kernel(
+        "mkl-dense",
+        "sgemm (plain, packed, generated) or sgemv, the fastest",
+        _any,
+        _prepare_dense,
+        dense=True,
+    ),
     _kernel("mkl-csr", "mkl_sparse_s_mm on an optimised CSR handle", _any, _prepare_csr),
     _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", _supports_bsr, _prepare_bsr),
 ]

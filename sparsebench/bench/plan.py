@@ -54,6 +54,7 @@ class Request:
     budget: float | None = None
     data: Path | None = None
     time_limit: float = 120.0
+    tune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def make_plan(request: Request) -> RunPlan:
         raise InputError("nothing to run: name a suite ('sparsebench list suites' shows them) or give --problem")
     warnings = _fit(groups, known)
     effort = Effort() if request.budget is None else _effort(request.budget / len(groups))
-    settings = Settings(request.data, cpus, effort, request.time_limit)
+    settings = Settings(request.data, cpus, effort, request.time_limit, request.tune)
     name = "+".join([*texts, *(["problem"] if request.problems else [])])
     return RunPlan(name, tuple(_with_baselines(groups, known)), settings, known, texts, tuple(warnings))
 
@@ -162,6 +163,7 @@ def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
             "data": str(plan.settings.data) if plan.settings.data else None,
             "effort": asdict(plan.settings.effort),
             "time_limit": plan.settings.time_limit,
+            "tune": plan.settings.tune,
         },
         "groups": [group.to_json() for group in plan.groups],
     }
@@ -192,6 +194,7 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
         cpus=tuple(machine.usable_cpus()),
         effort=Effort(**record["settings"]["effort"]),
         time_limit=record["settings"]["time_limit"],
+        tune=record["settings"].get("tune", False),
     )
     return RunPlan(record["name"], tuple(groups), settings, kernels("matmul", level), record["suites"])
 

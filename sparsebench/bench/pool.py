@@ -62,6 +62,8 @@ class Settings:
         Folder for ``data:`` addresses.
     cpus
         CPUs to run on, one per core; a worker with T threads is held to the first T.
+    tune
+        Plans are tuned, see `sparsebench.tuning`.
     time_limit
         Seconds that one step (packing, checking or sampling one kernel) may take before the worker is killed.
     """
@@ -70,6 +72,7 @@ class Settings:
     cpus: tuple[int, ...] = ()
     effort: Effort = field(default_factory=Effort)
     time_limit: float = 120.0
+    tune: bool = False
 
 
 def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> dict[str, str]:
@@ -262,5 +265,6 @@ def _job(pending: Sequence[Group], settings: Settings, threads: int, level: str)
         "cpus": list(settings.cpus[:threads]) if threads <= len(settings.cpus) else [],
         "data": str(settings.data) if settings.data else "",
         "effort": asdict(settings.effort),
+        "tune": settings.tune,
         "groups": [group.to_json() for group in pending],
     }

@@ -12,7 +12,7 @@ import psutil
 
 from sparsebench.bench.machine import cache_sizes, key_hash, machine_key
 from sparsebench.bench.pool import run_apart
-from sparsebench.weights.wheel import cache_folder
+from sparsebench.cache import cache_folder, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,7 @@ def load_or_measure(level: str, threads: int) -> Ceilings:
         return Ceilings(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         found = measure_apart(level, threads)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    write_whole(path, json.dumps(asdict(found)))
     return found
 
 

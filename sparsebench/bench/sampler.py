@@ -118,6 +118,25 @@ def calibrate(timer: Clocked, sample_s: float) -> int:
         calls = min(calls * 10, max(calls + 1, math.ceil(1.2 * calls * sample_s / max(elapsed, 1e-9))))
 
 
+def fastest(plans: Sequence[Plan], M: int, K: int, N: int) -> int:
+    """Return which of several plans of one problem takes least time on random X [K, N], each in its own layout.
+
+    Each is bound to arrays of this function's own; bind again afterwards. Plans are timed in turn, five times.
+    """
+    import numpy as np
+
+    from sparsebench.layouts import arrange, empty
+
+    x = np.random.default_rng(0).standard_normal((K, N), dtype=np.float32)
+    timers = []
+    for plan in plans:
+        plan.run(arrange(x, plan.layout), empty(M, N, plan.layout))
+        timer = timer_for([plan])
+        timers.append((timer, calibrate(timer, 1e-3)))
+    rounds = [[timer.seconds(calls) / calls for timer, calls in timers] for _ in range(5)]
+    return int(np.argmin(np.min(rounds, axis=0)))
+
+
 def measure(
     contenders: list[Contender],
     effort: Effort,

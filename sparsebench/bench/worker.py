@@ -27,6 +27,7 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparsebench.bench.sampler import Contender, Effort
     from sparsebench.kernel import Kernel, Plan
+    from sparsebench.layouts import Layout
     from sparsebench.operands import Operands
     from sparsebench.problem import Problem
     from sparsebench.results import CaseResult
@@ -100,10 +101,12 @@ class GroupRun:
         self.group = group
         self.kernels = [kernels[name] for name in group.kernels]
         self.data = data
+        self.operands: Operands
         self.page = page
         self.link = link
         self.results: dict[str, CaseResult] = {}
         self.plans: dict[str, list[Plan]] = {}
+        self.arrays: dict[Layout, tuple[Any, Any]] = {}
         self.id = uuid.uuid4().hex[:12]
 
     def run(self, effort: Effort) -> list[CaseResult]:
@@ -115,33 +118,31 @@ class GroupRun:
             If the problem's weights are bad or too large: that is the user's to mend, not a kernel's failure.
         """
         from sparsebench.bench.verify import reference
-        from sparsebench.memory import aligned_empty
         from sparsebench.operands import make_operands
 
         self.page.write("operands")
-        operands = make_operands(self.problem, self.data)
+        self.operands = make_operands(self.problem, self.data)
         for kernel in self.kernels:
-            self.results[kernel.name] = self._blank(kernel, operands)
+            self.results[kernel.name] = self._blank(kernel)
         able = [kernel for kernel in self.kernels if self._able(kernel)]
         if able:
             self.page.write("reference")
-            expected = reference(operands)
-            out = aligned_empty((self.problem.M, self.problem.N))
+            expected = reference(self.operands)
             for kernel in able:
-                self._attempt(kernel.name, "prepare", partial(self._prepare, kernel, operands))
-                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, operands, out, expected))
+                self._attempt(kernel.name, "prepare", partial(self._prepare, kernel))
+                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, expected))
             self._measure(effort)
             for kernel in able:
-                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, out, expected))
+                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, expected))
         self.page.write("idle")
         return [self.results[kernel.name] for kernel in self.kernels]
 
-    def _blank(self, kernel: Kernel, operands: Operands) -> CaseResult:
+    def _blank(self, kernel: Kernel) -> CaseResult:
         from sparsebench.results import blank_result
 
         result = blank_result(self.group, kernel, "ok", group_id=self.id)
-        result.nnz = operands.weights.mask.nnz
-        if kept := operands.weights.kept:
+        result.nnz = self.operands.weights.mask.nnz
+        if kept := self.operands.weights.kept:
             result.kept_l1, result.kept_l2 = kept.l1, kept.l2_squared
         return result
 
@@ -164,10 +165,10 @@ class GroupRun:
             self.results[name].status = "failed"
             self.results[name].error = f"{stage}: {type(error).__name__}: {error}"
 
-    def _prepare(self, kernel: Kernel, operands: Operands) -> None:
+    def _prepare(self, kernel: Kernel) -> None:
         threads = self.group.threads
         start = perf_counter()
-        plan = kernel.prepare(self.problem, operands.weights, threads)
+        plan = kernel.prepare(self.problem, self.operands.weights, threads)
         result = self.results[kernel.name]
         result.prepare_s = perf_counter() - start
         result.packed_bytes = plan.packed_bytes
@@ -175,13 +176,24 @@ class GroupRun:
         more = _copies(self.problem, plan) - 1
         self.plans[kernel.name] = [
             plan,
-            *(kernel.prepare(self.problem, operands.weights, threads) for _ in range(more)),
+            *(kernel.prepare(self.problem, self.operands.weights, threads) for _ in range(more)),
         ]
 
-    def _judge(self, name: str, out: Any, expected: Any) -> None:
-        from sparsebench.bench.verify import check
+    def _arrays(self, layout: Layout) -> tuple[Any, Any]:
+        """Return X and Y in a layout, the same arrays for every plan that takes it."""
+        from sparsebench.layouts import arrange, empty
 
-        verdict = check(out, expected)
+        if layout not in self.arrays:
+            out = empty(self.problem.M, self.problem.N, layout)
+            self.arrays[layout] = (arrange(self.operands.x, layout), out)
+        return self.arrays[layout]
+
+    def _judge(self, name: str, expected: Any) -> None:
+        from sparsebench.bench.verify import check
+        from sparsebench.layouts import restore
+
+        layout = self.plans[name][0].layout
+        verdict = check(restore(self._arrays(layout)[1], self.problem.M, self.problem.N, layout), expected)
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
@@ -192,27 +204,28 @@ class GroupRun:
             result.samples_s, result.rounds = [], 0
             result.median_s = result.ci_low_s = result.ci_high_s = None
 
-    def _verify(self, name: str, operands: Operands, out: Any, expected: Any) -> None:
+    def _verify(self, name: str, expected: Any) -> None:
         from sparsebench.bench.verify import poison
 
+        x, out = self._arrays(self.plans[name][0].layout)
         # The last of several copies first: afterwards every one is bound, and the first has the output checked.
         for plan in reversed(self.plans[name]):
             poison(out)
-            plan.run(operands.x, out)
-        self._judge(name, out, expected)
+            plan.run(x, out)
+        self._judge(name, expected)
 
-    def _verify_timed(self, name: str, out: Any, expected: Any) -> None:
+    def _verify_timed(self, name: str, expected: Any) -> None:
         """Check what a *timed* call left: a kernel that skips work when nobody looks is found here."""
         from sparsebench.bench.sampler import timer_for
         from sparsebench.bench.verify import poison
         from sparsebench.kernel import PythonPlan
 
         plan = self.plans[name][0]
-        poison(out)
+        poison(self._arrays(plan.layout)[1])
         timer_for([plan]).seconds(1)
         if isinstance(plan, PythonPlan):
             plan.collect()
-        self._judge(name, out, expected)
+        self._judge(name, expected)
 
     def _contenders(self) -> list[Contender]:
         from sparsebench.bench.sampler import Contender, timer_for
@@ -262,6 +275,7 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         # Before any library starts threads: they inherit it.
         os.sched_setaffinity(0, job["cpus"])
 
+    from sparsebench import tuning
     from sparsebench.bench.machine import loaded_libraries
     from sparsebench.bench.sampler import Effort
     from sparsebench.errors import InputError, UnavailableError
@@ -273,6 +287,8 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
     except UnavailableError as error:
         link.send({"event": "input_error", "message": str(error)})
         return
+    if job["tune"]:
+        os.environ[tuning.VARIABLE] = "1"
     effort = Effort(**job["effort"])
     data = Path(job["data"]) if job["data"] else None
     for group in job["groups"]:

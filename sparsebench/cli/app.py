@@ -11,6 +11,7 @@ from sparsebench.cli.doctor import doctor
 from sparsebench.cli.listing import listing
 from sparsebench.cli.report import report
 from sparsebench.cli.run import run
+from sparsebench.cli.tune import tune
 
 app = typer.Typer(
     name="sparsebench",
@@ -40,3 +41,4 @@ app.command("run")(run)
 app.command("report")(report)
 app.command("list")(listing)
 app.command("doctor")(doctor)
+app.command("tune")(tune)

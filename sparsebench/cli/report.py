@@ -21,13 +21,18 @@ def report(
         str,
         typer.Option(
             "--metric",
-            help="speedup, median, gflops_useful, gflops_dense, roofline, prepare, bytes, kept_l1, kept_l2 or error.",
+            help="speedup, median, per_column, gflops_useful, gflops_dense, roofline,"
+            " prepare, bytes, kept_l1, kept_l2 or error.",
             metavar="NAME",
         ),
     ] = "speedup",
     where: Annotated[
         str | None,
         typer.Option("--where", help="Only cases for which this holds: 'N >= 16 and threads == 1'.", metavar="EXPR"),
+    ] = None,
+    plot: Annotated[
+        str | None,
+        typer.Option("--plot", help="Draw the metric over this column into --output FILE.svg, .png or .pdf."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.", metavar="FILE")
@@ -50,6 +55,14 @@ def report(
     frame = combine(folders)
     if where is not None:
         frame = select(frame, where)
+    if plot is not None:
+        from sparsebench.report import metrics
+        from sparsebench.report.plot import draw
+
+        if output is None:
+            raise InputError("--plot needs --output FILE.svg, .png or .pdf")
+        draw(frame, metrics.find(metric), plot, output)
+        return
     columns = [name.strip() for name in by.split(",") if name.strip()]
     if output is None:
         write(frame, sys.stdout, metric=metric, by=columns)

@@ -42,6 +42,9 @@ def run(
     time_limit: Annotated[
         float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
     ] = 120.0,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Time several tiles for each of our plans; 'sparsebench tune' lists winners.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases, measure nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, all else on stderr.")] = False,
@@ -76,6 +79,7 @@ def run(
                 budget=budget,
                 data=data,
                 time_limit=time_limit,
+                tune=tune,
             )
         )
     if dry_run:

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from sparsebench.formats import BlockSparse, Complementary, Csr
 from sparsebench.memory import aligned_copy, aligned_empty
 from sparsebench.patterns.complementary import LANES
-
-# Inputs are stored as 2 bytes, relative to their block of K.
-MAX_KBLOCK = 1 << 16
+from sparsebench.tiling import MAX_KBLOCK
 
 
 @dataclass(frozen=True, eq=False, slots=True)

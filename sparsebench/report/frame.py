@@ -16,7 +16,16 @@ from sparsebench.where import chosen
 Record = dict[str, Any]
 
 # What says which case a row is, and so can be grouped by; all others are what came out.
-CASE_COLUMNS = (*COLUMNS[: COLUMNS.index("kernel")], "provider", "level", "threads", "cache", "timed_in", "baseline")
+CASE_COLUMNS = (
+    *COLUMNS[: COLUMNS.index("kernel")],
+    "provider",
+    "level",
+    "threads",
+    "cache",
+    "layout",
+    "timed_in",
+    "baseline",
+)
 
 
 def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:

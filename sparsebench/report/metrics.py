@@ -96,6 +96,7 @@ METRICS = {
         "max",
         ("speedup", "speedup_ci_low", "speedup_ci_high"),
     ),
+    "per_column": Metric("time_per_column_s", "median time per column of X", duration, "min", _TIME),
     "median": Metric("median_s", "median time per call", duration, "min", _TIME),
     "gflops_useful": Metric("gflops_useful", "useful GFLOP/s (2 nnz N / time)", number, "max", _TIME),
     "gflops_dense": Metric("gflops_dense", "dense-equivalent GFLOP/s (2 M K N / time)", number, "max", _TIME),

@@ -11,7 +11,7 @@ from sparsebench.report.frame import Record, pattern_label
 from sparsebench.report.metrics import METRICS, Metric
 
 # How a facet that all problems of a table share is said in its title.
-_IN_TITLE = {"sparsity": "{} sparse", "X": "X {} dense", "cache": "{} cache", "seed": "seed {}"}
+_IN_TITLE = {"sparsity": "{} sparse", "X": "X {} dense", "cache": "{} cache", "layout": "{} X and Y", "seed": "seed {}"}
 
 
 def problem_table(records: Sequence[Record], metric: Metric) -> Table:
@@ -58,6 +58,7 @@ def _facets(record: Record) -> dict[str, str]:
         "sparsity": f"{100 * (1 - record['density']):.4g}%",
         "X": "" if record["act_density"] == 1 else f"{100 * record['act_density']:.3g}%",
         "cache": "" if record["cache"] == "warm" else record["cache"],
+        "layout": "" if record["layout"] == "row" else record["layout"],
         "seed": seed[1] if seed else "",
         "weights": "" if record["weights"] == "random" else record["weights"],
     }

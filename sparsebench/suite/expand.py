@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -89,29 +90,29 @@ def _matrices(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int
 
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
     for M, K, address, stored_density in _matrices(table, data):
-        for entry in table.patterns:
-            pattern = entry.build()
+        for entry, N in product(table.patterns, table.n):
+            pattern = entry.build(N)
             densities = table.density
             if pattern.name == "stored":
                 if stored_density is None:
                     raise InputError(f"weights '{address}' are dense: pattern 'stored' needs a sparse file")
                 densities = [round(stored_density, 12)]
-            for density in densities:
-                for act_density in table.act_density:
-                    for N in table.n:
-                        for cache in table.cache:
-                            yield Problem(
-                                op=table.op,
-                                M=M,
-                                K=K,
-                                N=N,
-                                pattern=pattern,
-                                density=density,
-                                act_density=act_density,
-                                seed=table.seed if seed is None else seed,
-                                cache=cache,
-                                weights=address,
-                            )
+            for density, act_density, cache, layout in product(
+                densities, table.act_density, table.cache, table.x_layout
+            ):
+                yield Problem(
+                    op=table.op,
+                    M=M,
+                    K=K,
+                    N=N,
+                    pattern=pattern,
+                    density=density,
+                    act_density=act_density,
+                    seed=table.seed if seed is None else seed,
+                    cache=cache,
+                    x_layout=layout,
+                    weights=address,
+                )
 
 
 def expand(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt,
 from pydantic.config import JsonDict
 
 from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
+from sparsebench.tiling import preferred_lanes
 
 
 def _as_list(value: Any) -> Any:
@@ -28,6 +29,7 @@ Density = Annotated[float, Field(gt=0, le=1)]
 Numbers = Annotated[list[PositiveInt], _LISTED, _NOT_EMPTY]
 Densities = Annotated[list[Density], _LISTED, _NOT_EMPTY]
 Caches = Annotated[list[Literal["warm", "cold"]], _LISTED, _NOT_EMPTY]
+Layouts = Annotated[list[Literal["row", "blocked"]], _LISTED, _NOT_EMPTY]
 Globs = Annotated[list[str], _LISTED, _NOT_EMPTY]
 Threads = Annotated[list[PositiveInt | Literal["all"]], _LISTED, _NOT_EMPTY]
 
@@ -42,8 +44,8 @@ class UnstructuredTable(_Table):
     name: Literal["unstructured"]
     skewed: bool = False
 
-    def build(self) -> Pattern:
-        """Return the pattern of this table."""
+    def build(self, N: int) -> Pattern:
+        """Return the pattern of this table for N columns."""
         return Unstructured(self.skewed)
 
 
@@ -54,8 +56,8 @@ class BlockTable(_Table):
     rows: PositiveInt
     cols: PositiveInt
 
-    def build(self) -> Pattern:
-        """Return the pattern of this table."""
+    def build(self, N: int) -> Pattern:
+        """Return the pattern of this table for N columns."""
         return Block(self.rows, self.cols)
 
 
@@ -63,12 +65,12 @@ class ComplementaryTable(_Table):
     """1/density lane groups overlaid in one dense array."""
 
     name: Literal["complementary"]
-    lanes: Literal[1, 4, 8, 16] = 8
+    lanes: Literal[1, 4, 8, 16, "auto"] = Field(8, description="auto: the fastest for each N, see docs/kernels.md.")
     arrangement: Literal["balanced", "partitioned"] = "balanced"
 
-    def build(self) -> Pattern:
-        """Return the pattern of this table."""
-        return Complementary(self.lanes, self.arrangement)
+    def build(self, N: int) -> Pattern:
+        """Return the pattern of this table for N columns."""
+        return Complementary(preferred_lanes(N) if self.lanes == "auto" else self.lanes, self.arrangement)
 
 
 class StoredTable(_Table):
@@ -76,8 +78,8 @@ class StoredTable(_Table):
 
     name: Literal["stored"]
 
-    def build(self) -> Pattern:
-        """Return the pattern of this table."""
+    def build(self, N: int) -> Pattern:
+        """Return the pattern of this table for N columns."""
         return Stored()
 
 
@@ -104,6 +106,7 @@ class ProblemTable(_Table):
     act_density: Densities = [1.0]
     weights: str | WeightsTable = "random"
     cache: Caches = ["warm"]
+    x_layout: Layouts = Field(["row"], description="blocked: each kernel gets X and Y in its own best layout.")
     kernels: Globs = ["*"]
     seed: Annotated[int, Field(ge=0)] = 0
 

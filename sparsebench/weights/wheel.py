@@ -7,7 +7,6 @@ The cache is the user's cache folder, or $SPARSEBENCH_CACHE: ``wheels/NAME-VERSI
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -19,8 +18,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from platformdirs import user_cache_path
-
+from sparsebench.cache import cache_folder
 from sparsebench.errors import InputError
 from sparsebench.weights.names import nearest
 
@@ -76,12 +74,6 @@ def fetch(address: str) -> Path:
     except OSError as error:
         raise InputError(f"the cache '{cache}' ($SPARSEBENCH_CACHE names another) cannot be used: {error}") from None
     return target
-
-
-def cache_folder() -> Path:
-    """Return the cache: $SPARSEBENCH_CACHE, or the user's cache folder for sparsebench."""
-    chosen = os.environ.get("SPARSEBENCH_CACHE")
-    return Path(chosen) if chosen else user_cache_path("sparsebench")
 
 
 def _parse(address: str) -> _Member:

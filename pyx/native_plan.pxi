@@ -1,0 +1,50 @@
+# What every native plan is to the bench (sparsebench.kernel.Plan): operands to bind, and a function to time.
+
+from sparsebench.layouts import flat
+
+ctypedef void (*entry_fn)(void *) noexcept nogil
+
+# First member of a plan's state, so that a pointer to the state is one to its operands: Y[M, N] = W[M, K] X[K, N].
+cdef struct Operands:
+    const float *x
+    float *y
+    ptrdiff_t M
+    ptrdiff_t K
+    ptrdiff_t N
+
+
+cdef class NativePlan:
+    """A subclass points `operands` at its state, and `function` at what computes on it."""
+
+    cdef Operands *operands
+    cdef entry_fn function
+    cdef object arrays
+    cdef object bound
+    cdef readonly str detail
+    cdef readonly str layout
+    cdef readonly Py_ssize_t packed_bytes
+
+    @property
+    def entry(self):
+        return <size_t><void *>self.function
+
+    @property
+    def context(self):
+        return <size_t><void *>self.operands
+
+    def bind(self, x, out):
+        cdef const float[::1] source = flat("x", x, self.operands.K, self.operands.N, self.layout)
+        cdef float[::1] target = flat("out", out, self.operands.M, self.operands.N, self.layout)
+        self.operands.x = &source[0]
+        self.operands.y = &target[0]
+        self.bound = (x, out)
+
+    def call(self):
+        if self.operands.x == NULL:
+            raise ValueError("bind(x, out) before call()")
+        with nogil:
+            self.function(<void *>self.operands)
+
+    def run(self, x, out):
+        self.bind(x, out)
+        self.call()
