@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sparsebench.errors import InputError
 
-
 # Of every table of a file: unknown keys and values of another type are errors.
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
