@@ -91,7 +91,9 @@ def test_convolution_of_scipy() -> None:
 
 
 def test_linear() -> None:
-    net = Sequential([Linear(3, 2)], (3,)).prune({"linear1.weight": np.array([[1, 2, 3], [4, 5, 6]]), "linear1.bias": [7, 8]})
+    net = Sequential([Linear(3, 2)], (3,)).prune(
+        {"linear1.weight": np.array([[1, 2, 3], [4, 5, 6]]), "linear1.bias": [7, 8]}
+    )
     assert forward(net, [[1, 0, -1], [0, 1, 0]]).output.tolist() == [[5, 6], [9, 13]]
 
 

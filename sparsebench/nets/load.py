@@ -21,8 +21,8 @@ def folder() -> Path:
 
 def shipped() -> list[tuple[str, str]]:
     """Names and titles of the shipped networks."""
-    paths = sorted(folder().glob("*.toml"))
-    return [(path.stem, toml_tables.read(path, Net, _INNER)[1].title) for path in paths]
+    paths = {path.stem: path for path in folder().glob("*.toml")}
+    return [(name, toml_tables.read(paths[name], Net, _INNER)[1].title) for name in sorted(paths)]
 
 
 def load(name_or_path: str | Path) -> Sequential:
