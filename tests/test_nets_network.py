@@ -125,6 +125,11 @@ def test_drawn_weights() -> None:
     assert all(np.count_nonzero(net.parameters[f"{name}.weight"]) == nnz for name, nnz in net.nonzeros().items())
 
 
+def test_seeds_are_not_negative() -> None:
+    with pytest.raises(InputError, match="seed is -1; it must be 0 or greater"):
+        small().initialize(-1)
+
+
 def test_equal_seeds_draw_equal_weights() -> None:
     first, again, other = (small().initialize(seed).parameters for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], again[name]) for name in first)

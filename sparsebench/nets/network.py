@@ -140,7 +140,7 @@ class Sequential:
         Parameters
         ----------
         arrays
-            Real numbers by the names and of the shapes of `parameters`, such as those of a PyTorch state_dict.
+            Real numbers, by the names and of the shapes of `parameters`, and no others.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class Sequential:
 
     @property
     def kept(self) -> dict[str, Kept]:
-        """By layer, what pruning kept of the magnitude of its weights; empty where they were not pruned."""
+        """By layer, what pruning kept of the magnitude of its weights; empty where they were drawn or loaded."""
         return dict(self.state.kept)
 
     def weights(self, name: str) -> tuple[Weights, ...]:

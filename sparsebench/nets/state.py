@@ -27,6 +27,8 @@ Floats = NDArray[np.float32]
 
 # W and its mask, and what drawing or pruning the largest of them takes: orders of 8 bytes, magnitudes in float64.
 _BYTES_A_WEIGHT = 4 + 1 + 16
+# Size of drawn biases and of BatchNorm's departure from doing nothing.
+_SMALL = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,18 +60,18 @@ class State:
 
 
 def draw(layers: Layers, seed: int) -> State:
-    """Draw masks and weights; a layer's depend on the seed and on its place alone.
+    """Draw masks and weights from a seed of 0 or greater; a layer's depend on it and on the layer's place alone.
 
     Weights have the variance 2 / (non-zeros of a row) that keeps the scale of activations (He et al. 2015, arXiv
-    1502.01852). Biases are small, and the statistics of BatchNorm differ from channel to channel as trained ones do.
+    1502.01852). Biases are small, and BatchNorm differs a little from channel to channel, so that folding it is work.
     """
+    if seed < 0:
+        raise InputError(f"seed is {seed}; it must be 0 or greater")
     _require_memory(layers)
     arrays: dict[str, Floats] = {}
     masks: dict[str, tuple[Mask, ...]] = {}
     for place, (name, layer) in enumerate(layers.items()):
         rng = np.random.default_rng([seed, place])
-        for key, shape in layer.parameters.items():
-            arrays[f"{name}.{key}"] = 0.01 * rng.standard_normal(shape, np.float32)
         if isinstance(layer, Weighted):
             weight = rng.standard_normal(layer.matrix, np.float32)
             fan_in: float = layer.matrix.cols
@@ -80,10 +82,18 @@ def draw(layers: Layers, seed: int) -> State:
                 weight[~allowed] = 0
                 fan_in = max(1, np.count_nonzero(allowed) / (groups * rows))
             arrays[f"{name}.weight"] = weight.reshape(layer.weight_shape) * np.float32(math.sqrt(2 / fan_in))
+            if layer.bias:
+                arrays[f"{name}.bias"] = _small(layer.weight_shape[0], rng)
         elif isinstance(layer, BatchNorm):
-            for key in ("weight", "running_var"):
-                arrays[f"{name}.{key}"] = rng.uniform(0.5, 1.5, layer.features).astype(np.float32)
+            for key in layer.parameters:
+                around_one = key in ("weight", "running_var")
+                arrays[f"{name}.{key}"] = _small(layer.features, rng) + np.float32(around_one)
     return State(frozen(arrays), masks)
+
+
+def _small(count: int, rng: np.random.Generator) -> Floats:
+    """Return numbers that do not change the scale of activations, and yet show where they are left out."""
+    return rng.uniform(-_SMALL, _SMALL, count).astype(np.float32)
 
 
 def prune(layers: Layers, arrays: Mapping[str, NDArray[Any]]) -> State:
@@ -156,7 +166,7 @@ def checked(layers: Layers, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Flo
     for name in arrays:
         if name not in shapes:
             raise InputError(f"array '{name}' belongs to no layer; {nearest(name, list(shapes))}")
-    checked: dict[str, Floats] = {}
+    found: dict[str, Floats] = {}
     for name, shape in shapes.items():
         if name not in arrays:
             raise InputError(f"array '{name}' [{shown(shape)}] is missing")
@@ -166,9 +176,9 @@ def checked(layers: Layers, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Flo
         if array.shape != shape:
             raise InputError(f"{where} is {shown(array.shape) or 'a scalar'}; it must be {shown(shape)}")
         with np.errstate(over="ignore"):
-            checked[name] = array.astype(np.float32)
-        if not np.isfinite(checked[name]).all():
+            found[name] = array.astype(np.float32)
+        if not np.isfinite(found[name]).all():
             raise InputError(f"{where} holds NaN or infinity; it must be finite float32")
-        if name.endswith(".running_var") and (checked[name] < 0).any():
-            raise InputError(f"{where} holds {checked[name].min():g}; a variance is not negative")
-    return checked
+        if name.endswith(".running_var") and (found[name] < 0).any():
+            raise InputError(f"{where} holds {found[name].min():g}; a variance is not negative")
+    return found
