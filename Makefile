@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites/*) \
+SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites/* suites/*/*) \
 	$(shell find sparsebench -name '*.py' -not -name '_build_info.py')
 
 # cython-lint calls pycodestyle by its bare name.

@@ -177,8 +177,9 @@ _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
 # Order of the columns in results.csv.
 COLUMNS = (
     "suite", "problem", "op", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density", "nnz",
-    "act_density", "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "layout", "timed_in", "status", "error", "detail",
-    "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks", "prepare_s", "packed_bytes",
-    "time_per_column_s", "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
-    "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group",
+    "act_density", "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "layout", "timed_in",
+    "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks",
+    "prepare_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense", "baseline", "speedup",
+    "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1",
+    "kept_l2", "group",
 )  # fmt: skip

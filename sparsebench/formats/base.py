@@ -67,11 +67,7 @@ class Format(ABC):
             If the file cannot be written.
         """
         entries = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
-        try:
-            with path.open("wb") as file:
-                np.savez(file, allow_pickle=False, format=np.asarray(self.name), version=np.asarray(VERSION), **entries)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+        write_entries(path, self.name, entries)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -127,8 +123,18 @@ class Format(ABC):
             raise self.error(f"{key}{[int(i) for i in place]} is {array[place]}; it must be finite")
 
 
+def write_entries(path: Path, name: str, entries: Entries, *, compress: bool = False) -> None:
+    """Write arrays to `path` as .npz, with `name` as entry `format`, and the entry `version`; raises InputError."""
+    write = np.savez_compressed if compress else np.savez
+    try:
+        with path.open("wb") as file:
+            write(file, allow_pickle=False, format=np.asarray(name), version=np.asarray(VERSION), **entries)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 def read_entries(path: Path) -> Entries:
-    """Read the entries of a file that `Format.save` wrote, without judging the matrix.
+    """Read the entries of a file that `write_entries` wrote, without judging them.
 
     Raises
     ------

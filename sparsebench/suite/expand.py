@@ -12,8 +12,9 @@ from typing import Any
 from sparsebench import weights
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
-from sparsebench.suite.load import Loaded, nearest
+from sparsebench.suite.load import Loaded
 from sparsebench.suite.schema import ProblemTable
+from sparsebench.toml_tables import nearest
 
 DEFAULT_BASELINE = "mkl-dense"
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, PositiveInt, model_validator
 from pydantic.config import JsonDict
 
 from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
 from sparsebench.tiling import preferred_lanes
+from sparsebench.toml_tables import STRICT
 
 
 def _as_list(value: Any) -> Any:
@@ -35,7 +36,7 @@ Threads = Annotated[list[PositiveInt | Literal["all"]], _LISTED, _NOT_EMPTY]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = STRICT
 
 
 class UnstructuredTable(_Table):
@@ -84,6 +85,12 @@ class StoredTable(_Table):
 
 
 PatternTable = Annotated[UnstructuredTable | BlockTable | ComplementaryTable | StoredTable, Field(discriminator="name")]
+PATTERN_TABLES: dict[str, type[BaseModel]] = {
+    "unstructured": UnstructuredTable,
+    "block": BlockTable,
+    "complementary": ComplementaryTable,
+    "stored": StoredTable,
+}
 
 
 class WeightsTable(_Table):
