@@ -47,7 +47,7 @@ class _LayerTable(_Table):
         values = {key: getattr(self, key) for key in type(self).model_fields if key in self.model_fields_set}
         values.pop("kind")
         if "pattern" in values:
-            values["pattern"] = values["pattern"].build()
+            values["pattern"] = values["pattern"].build(N=1)
         pairs = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
         return LAYERS[self.kind](**values | pairs)
 
