@@ -127,7 +127,7 @@ def test_every_layer_has_a_table_with_its_fields() -> None:
     [
         (("stride = 2", "strid = 2"), r"layers\[0\]\.strid: unknown key; did you mean 'stride'\? \(known: kind, name"),
         (("lanes = 4", "lane = 4"), r"layers\[0\]\.pattern\.lane: unknown key; did you mean 'lanes'\?"),
-        (("lanes = 4", "lanes = 5"), r"layers\[0\]\.pattern\.lanes: Input should be 1, 4, 8 or 16 \(got 5\)"),
+        (("lanes = 4", "lanes = 5"), r"layers\[0\]\.pattern\.lanes: Input should be 1, 4, 8, 16 or 'auto' \(got 5\)"),
         (('"complementary"', '"striped"'), r"layers\[0\]\.pattern\.name: pattern 'striped' is not known; known: "),
         (
             ('kind = "gelu"', 'kind = "gleu"'),

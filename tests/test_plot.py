@@ -21,6 +21,11 @@ def frame() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def test_the_baseline_is_one_line() -> None:
+    found = plot.lines(frame().assign(baseline="csr"), metrics.find("median"), "N")
+    assert list(found) == ["csr", "block, block/4x4"]
+
+
 def test_a_line_for_each_kernel_and_pattern() -> None:
     found = plot.lines(frame(), metrics.find("median"), "N")
     assert list(found) == ["csr, unstructured", "block, block/4x4", "csr, block/4x4"]

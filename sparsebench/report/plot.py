@@ -34,7 +34,10 @@ def lines(frame: pd.DataFrame, metric: metrics.Metric, x: str) -> dict[str, pd.S
     known = frame[(frame["status"] == "ok") & frame[metric.column].notna()]
     if known.empty:
         raise InputError(f"no case has a value of '{metric.column}'")
-    labels = [f"{r['kernel']}, {pattern_label(r)}" for r in to_records(known)]
+    # The baseline multiplies whatever the pattern leaves: one line.
+    labels = [
+        r["kernel"] if r["kernel"] == r["baseline"] else f"{r['kernel']}, {pattern_label(r)}" for r in to_records(known)
+    ]
     found: dict[str, pd.Series[Any]] = {}
     for label, part in known.groupby(labels, sort=False):
         found[str(label)] = part.groupby(x)[metric.column].agg(lambda values: metric.merge(list(values)))
@@ -58,12 +61,13 @@ def draw(frame: pd.DataFrame, metric: metrics.Metric, x: str, path: Path) -> Non
         from matplotlib.figure import Figure
     except ImportError:
         raise UnavailableError(f"plots need matplotlib: {INSTALL}") from None
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for number, (label, values) in enumerate(found.items()):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
         axes.plot(values.index, values, label=label, color=colour, marker=marker, markersize=3, linewidth=1.2)
     _dress(axes, frame, metric, x)
+    figure.legend(loc="outside right center", fontsize="small")
     try:
         figure.savefig(path)
     except OSError as error:
@@ -78,7 +82,6 @@ def _dress(axes: Axes, frame: pd.DataFrame, metric: metrics.Metric, x: str) -> N
     axes.yaxis.set_major_formatter(lambda value, _: metric.show(value))
     axes.set_title(f"{', '.join(frame['suite'].unique())}: {', '.join(_shapes(frame))}")
     axes.grid(True, which="both", linewidth=0.3)
-    axes.legend(fontsize="small")
 
 
 def _shapes(frame: pd.DataFrame) -> list[str]:
