@@ -28,8 +28,8 @@ from sparsebench.nets import (
     apply,
     forward,
 )
-from sparsebench.nets.window import Window
 from sparsebench.patterns import Complementary
+from sparsebench.window import Window
 
 
 def run(layer: Layer, x: Any) -> np.ndarray:

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 from sparsebench.errors import InputError
 from sparsebench.nets.base import Layer, MatrixShape, Shape, Weighted, require_counts, shown
-from sparsebench.nets.window import Size, Window, pair, shortest
 from sparsebench.patterns import Pattern
 from sparsebench.patterns.base import share_of
+from sparsebench.window import Size, Window, pair, shortest
 
 
 @dataclass(frozen=True)

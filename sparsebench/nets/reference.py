@@ -25,8 +25,8 @@ from sparsebench.nets.layers import (
     ReLU,
 )
 from sparsebench.nets.network import Sequential
-from sparsebench.nets.window import Window
 from sparsebench.weights.matrix import require_real
+from sparsebench.window import Window
 
 Doubles = NDArray[np.float64]
 
