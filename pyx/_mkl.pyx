@@ -237,8 +237,7 @@ cdef class Plan(NativePlan):
 
     def __cinit__(self, M, K, N, layout):
         self.operands = &self.native.io
-        self.operands.M, self.operands.K, self.operands.N = M, K, N
-        self.layout = layout
+        self.take(M, K, N, layout)
 
     def __dealloc__(self):
         if self.native.handle != NULL:

@@ -2,7 +2,6 @@
 # Layout: lane groups of r rows (padded to 4, 8 or 16; taller blocks in pieces of 16), c inputs a block.
 # Parallel over column tiles and runs of block rows with equally many blocks.
 # Bound by the FMA units for r >= 4; by loads, like csr, for r = 1.
-include "lane_groups.pxi"
 
 from sparsebench.formats import BlockSparse
 from sparsebench.formats.lane_groups import block_lanes, from_block
@@ -20,4 +19,4 @@ def supports(problem):
 def prepare(problem, weights, threads):
     block = (problem.pattern.rows, problem.pattern.cols)
     matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, block)
-    return prepare_groups(Plan, lambda kblock: from_block(matrix, kblock), block_lanes(block[0]), problem, threads)
+    return prepare_groups(__name__, lambda kblock: from_block(matrix, kblock), block_lanes(block[0]), problem, threads)

@@ -3,9 +3,8 @@
 # L = 1, partitioned, N <= 12: windows of S inputs in registers, permuted to the rows that own them (windows.h).
 # Parallel over column tiles and runs of lane groups.
 # Bound by the FMA units for L >= 4 (8 x 3 tile), by loads for L = 1, by W's bytes for N = 1.
-include "lane_groups.pxi"
-include "windows.pxi"
 
+from sparsebench import isa
 from sparsebench.formats import Complementary
 from sparsebench.formats import windows as window_format
 from sparsebench.formats.lane_groups import from_complementary
@@ -24,8 +23,9 @@ def supports(problem):
 def prepare(problem, weights, threads):
     lanes = problem.pattern.lanes
     matrix = Complementary.pack(weights.dense, weights.mask.owner, lanes, problem.overlay)
-    vectors = window_vectors(problem.N)
-    if vectors and problem.x_layout == "row" and window_format.fits(matrix, VECTOR_FLOATS):
-        windows = window_format.from_complementary(matrix, VECTOR_FLOATS, vectors)
-        return WindowPlan(windows, problem.N, worthwhile_threads(windows.values.size * problem.N, threads))
-    return prepare_groups(Plan, lambda kblock: from_complementary(matrix, kblock), lanes, problem, threads)
+    engine = isa.sibling(__name__, "window_engine")
+    vectors = engine.vectors_for(problem.N)
+    if vectors and problem.x_layout == "row" and window_format.fits(matrix, engine.VECTOR_FLOATS):
+        windows = window_format.from_complementary(matrix, engine.VECTOR_FLOATS, vectors)
+        return engine.WindowPlan(windows, problem.N, worthwhile_threads(windows.values.size * problem.N, threads))
+    return prepare_groups(__name__, lambda kblock: from_complementary(matrix, kblock), lanes, problem, threads)

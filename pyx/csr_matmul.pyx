@@ -2,7 +2,6 @@
 # Layout: lane groups of one row; the lists cut so that a panel of X stays in L1.
 # Parallel over column tiles, and over runs of rows with equally many non-zeros where tiles are few.
 # Bound by one vector load per FMA: half to three quarters of the FMA peak at best (KERNELS: L = 1).
-include "lane_groups.pxi"
 
 from sparsebench.formats import Csr
 from sparsebench.formats.lane_groups import from_csr
@@ -19,4 +18,4 @@ def supports(problem):
 
 def prepare(problem, weights, threads):
     matrix = Csr.pack(weights.dense, weights.mask.allowed)
-    return prepare_groups(Plan, lambda kblock: from_csr(matrix, kblock), 1, problem, threads)
+    return prepare_groups(__name__, lambda kblock: from_csr(matrix, kblock), 1, problem, threads)

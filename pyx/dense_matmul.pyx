@@ -2,7 +2,6 @@
 # Layout: lane groups of 16 rows that list all K inputs: the same tiles as the sparse kernels, as their yardstick.
 # Parallel over column tiles and runs of row groups.
 # Bound by the FMA units from about N = 16, by W's bytes below.
-include "lane_groups.pxi"
 
 from sparsebench.formats.lane_groups import from_dense
 from sparsebench.lane_plan import prepare_groups, supports_layout
@@ -19,4 +18,4 @@ def supports(problem):
 
 
 def prepare(problem, weights, threads):
-    return prepare_groups(Plan, lambda kblock: from_dense(weights.dense, LANES, kblock), LANES, problem, threads)
+    return prepare_groups(__name__, lambda kblock: from_dense(weights.dense, LANES, kblock), LANES, problem, threads)

@@ -35,9 +35,6 @@ typedef void (*rows_fn)(ROWS_PARAMETERS);
 /* Rows of X that packing asks for before it copies them: they lie too far apart for hardware prefetching. */
 #define PACK_AHEAD 32
 
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
-
 static void copy_rows(float *to, ptrdiff_t ld_to, const float *from, ptrdiff_t ld_from, ptrdiff_t rows, ptrdiff_t n)
 {
     for (ptrdiff_t r = 0; r < rows; r++)

@@ -1,10 +1,11 @@
 # What every native plan is to the bench (sparsebench.kernel.Plan): operands to bind, and a function to time.
 
-from sparsebench.layouts import flat
+from sparsebench.layouts import flat, shape_of
 
 ctypedef void (*entry_fn)(void *) noexcept nogil
 
-# First member of a plan's state, so that a pointer to the state is one to its operands: Y[M, N] = W[M, K] X[K, N].
+# First member of a plan's state, so that a pointer to the state is one to its operands: Y[M, N] = W[M, K] X[K, N], or
+# for a convolution M filters of K taps over N samples.
 cdef struct Operands:
     const float *x
     float *y
@@ -22,6 +23,8 @@ cdef class NativePlan:
     cdef object bound
     cdef readonly str detail
     cdef readonly str layout
+    cdef readonly tuple x_shape
+    cdef readonly tuple y_shape
     cdef readonly Py_ssize_t packed_bytes
 
     @property
@@ -32,9 +35,17 @@ cdef class NativePlan:
     def context(self):
         return <size_t><void *>self.operands
 
+    cdef int take(self, M, K, N, str layout) except -1:
+        """Say what a product's operands are, X and Y in `layout`."""
+        self.operands.M, self.operands.K, self.operands.N = M, K, N
+        self.layout = layout
+        self.x_shape = shape_of(K, N, layout)
+        self.y_shape = shape_of(M, N, layout)
+        return 0
+
     def bind(self, x, out):
-        cdef const float[::1] source = flat("x", x, self.operands.K, self.operands.N, self.layout)
-        cdef float[::1] target = flat("out", out, self.operands.M, self.operands.N, self.layout)
+        cdef const float[::1] source = flat("x", x, self.x_shape)
+        cdef float[::1] target = flat("out", out, self.y_shape)
         self.operands.x = &source[0]
         self.operands.y = &target[0]
         self.bound = (x, out)

@@ -32,6 +32,8 @@ typedef float v16f __attribute__((vector_size(64), aligned(4), may_alias));
 #define REGISTER_VECTORS 2
 #endif
 
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
 /* The first n floats of a vector, 0 < n <= its length; nothing beyond them is touched in memory. */

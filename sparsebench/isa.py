@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pkgutil
 from functools import cache
+from typing import Any
 
 from sparsebench import _kernels
 from sparsebench.errors import UnavailableError
@@ -34,6 +36,16 @@ def available() -> list[str]:
     A ``native`` level is one that was built with SPARSEBENCH_NATIVE=1 on this kind of machine; it counts as present.
     """
     return [level for level in built() if level in detected() or level == "native"]
+
+
+def level_of(module_name: str) -> str:
+    """Return the level that a compiled module was built for."""
+    return module_name.rpartition("__")[2]
+
+
+def sibling(module_name: str, stem: str) -> Any:
+    """Return the compiled module `stem` of the same level as the one called `module_name`: the engine of a kernel."""
+    return importlib.import_module(f"{_kernels.__name__}.{stem}__{level_of(module_name)}")
 
 
 def require(level: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from sparsebench import tuning
+from sparsebench import isa, tuning
 from sparsebench.bench.machine import cache_sizes
-from sparsebench.tiling import Caches, Choice, Setting, Tiling, lay_out, model_choice, model_kblock
+from sparsebench.bench.sampler import fastest
+from sparsebench.tiling import Caches, Choice, Setting, lay_out, model_choice, model_kblock
 
 if TYPE_CHECKING:
     from sparsebench.formats.lane_groups import LaneGroups
@@ -35,7 +35,7 @@ def supports_layout(problem: Problem) -> str | None:
 
 
 def prepare_groups(
-    plan: Callable[[LaneGroups, Tiling], Plan],
+    kernel: str,
     pack: Callable[[int], LaneGroups],
     lanes: int,
     problem: Problem,
@@ -43,19 +43,28 @@ def prepare_groups(
 ) -> Plan:
     """Choose the block of K, pack with it, tile, and build the compiled plan.
 
-    The module that `plan` was compiled in knows the floats a vector of its level has.
+    A pointwise convolution is one product for each sample, of as many columns as it has pixels.
+    `kernel` is the name of the compiled module that asks: its level's engine is used.
     """
-    module = sys.modules[plan.__module__]
-    vlen, level = module.VECTOR_FLOATS, module.__name__.rpartition("__")[2]
-    setting = Setting(problem.M, problem.K, problem.N, lanes, problem.x_layout, vlen, threads, caches())
+    engine = isa.sibling(kernel, "lane_engine")
+    N, samples = (problem.N, 1) if problem.conv is None else (problem.conv.pixels, problem.N)
+    setting = Setting(
+        problem.M, problem.K, N, lanes, problem.x_layout, engine.VECTOR_FLOATS, threads, caches(), samples
+    )
     packed = cache(pack)
 
     def build(choice: Choice) -> Plan:
         groups = packed(choice.kblock)
-        return plan(groups, lay_out(setting, choice, groups))
+        tiling = lay_out(setting, choice, groups)
+        if problem.conv is None:
+            plan: Plan = engine.Plan(groups, tiling)
+            return plan
+        plan = engine.Plan(groups, tiling, samples, problem.x_shape, problem.y_shape)
+        return plan
 
     groups = packed(model_kblock(setting))
     choice = model_choice(setting, groups)
     if tuning.wanted():
-        choice = tuning.best_choice(setting, choice, tuning.name_of(setting, level, groups.index.size), build)
+        name = tuning.name_of(setting, isa.level_of(kernel), groups.index.size)
+        choice = tuning.best_choice(setting, choice, name, build, partial(fastest, problem=problem))
     return build(choice)

@@ -83,17 +83,16 @@ def restore(array: Matrix, rows: int, N: int, layout: Layout) -> Matrix:
     return matrix
 
 
-def flat(name: str, array: Matrix, rows: int, N: int, layout: Layout) -> Matrix:
+def flat(name: str, array: Matrix, shape: tuple[int, ...]) -> Matrix:
     """Return an operand as one dimension, without copying.
 
     Raises
     ------
     ValueError
-        Unless it is C-ordered float32 of the shape that [rows, N] has in this layout; says what the plan takes.
+        Unless it is C-ordered float32 of this shape; says what the plan takes.
     """
-    expected = shape_of(rows, N, layout)
-    if array.shape != expected:
-        actual, wanted = (" x ".join(map(str, shape)) for shape in (array.shape, expected))
+    if array.shape != shape:
+        actual, wanted = (" x ".join(map(str, sides)) for sides in (array.shape, shape))
         raise ValueError(f"{name} is {actual}; the plan is for {wanted}")
     if array.dtype != np.float32 or not array.flags.c_contiguous:
         raise ValueError(f"{name} must be C-ordered float32")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sparsebench import weights as sources
+from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.formats import Csr
 from sparsebench.memory import aligned_copy, aligned_empty, require_memory
@@ -22,6 +24,8 @@ from sparsebench.problem import Problem
 _W_BYTES = 4 + 1 + 8
 _X_BYTES = 4 + 8
 _Y_BYTES = 4 + 8 + 8 + 4
+# float64, and its absolute values.
+_COLUMN_BYTES = 8 + 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +59,19 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Operands:
-    """What every kernel of a problem computes on."""
+    """What every kernel of a problem computes on: x is [K, N], or [N, channels, height, width] for a convolution."""
 
     weights: Weights
     x: NDArray[np.float32]
+    conv: Convolution | None = None
 
 
 def estimate_bytes(problem: Problem) -> int:
     """Bytes that the operands, the reference and one output take, before any kernel packs."""
-    M, K, N = problem.M, problem.K, problem.N
-    return M * K * _W_BYTES + K * N * _X_BYTES + M * N * _Y_BYTES
+    weights = problem.M * problem.K * _W_BYTES
+    # The reference of a convolution is a product with im2col's columns.
+    columns = 0 if problem.conv is None else problem.conv.groups * problem.K * problem.columns * _COLUMN_BYTES
+    return weights + columns + math.prod(problem.x_shape) * _X_BYTES + math.prod(problem.y_shape) * _Y_BYTES
 
 
 def make_weights(problem: Problem, data: Path | None = None) -> Weights:
@@ -111,8 +118,8 @@ def make_operands(problem: Problem, data: Path | None = None) -> Operands:
     require_memory(estimate_bytes(problem), f"problem {problem}")
     weights = make_weights(problem, data)
     rng = np.random.default_rng([problem.seed, problem.K, problem.N, 1])
-    x = aligned_empty((problem.K, problem.N))
-    x[...] = rng.standard_normal((problem.K, problem.N), dtype=np.float32)
+    x = aligned_empty(problem.x_shape)
+    x[...] = rng.standard_normal(problem.x_shape, dtype=np.float32)
     if problem.act_density < 1:
         x[rng.random(x.shape) >= problem.act_density] = 0
-    return Operands(weights, x)
+    return Operands(weights, x, problem.conv)

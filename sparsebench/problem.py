@@ -1,11 +1,14 @@
 """The frozen description of what is computed, and the string from which it can be run again.
 
-A problem string has the form ``op:MxKxN:pattern+sparsity:dtype[@activation-density][;key=value]...``:
+A problem string has the form ``op:sizes:pattern+sparsity:dtype[@activation-density][;key=value]...``:
 
 >>> str(Problem.parse("matmul:1024x768x64:complementary/8+0.95:f32"))
 'matmul:1024x768x64:complementary/8+0.95:f32'
+>>> Problem.parse("conv2d:64x64x3x3x56x56x1:complementary/8+0.95:f32;padding=1").y_shape
+(1, 64, 56, 56)
 
-Keys that differ from their defaults follow in a fixed order: ``seed``, ``cache``, ``layout``, ``weights``.
+Keys that differ from their defaults follow in a fixed order: ``seed``, ``cache``, ``layout``,
+``stride``, ``padding``, ``dilation``, ``groups``, ``weights``.
 The value of ``weights`` comes last because an address may contain any character.
 """
 
@@ -15,18 +18,31 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
+from sparsebench.layouts import Layout, shape_of
 from sparsebench.patterns import Block, Complementary, Pattern, parse_pattern
+from sparsebench.window import Window
 
-Op = Literal["matmul"]
+Op = Literal["matmul", "conv2d"]
 Cache = Literal["warm", "cold"]
 XLayout = Literal["row", "blocked"]
 
-FORM = "op:MxKxN:pattern+sparsity:f32, for example matmul:1024x1024x64:complementary/8+0.95:f32"
+FORM = (
+    "op:sizes:pattern+sparsity:f32, for example matmul:1024x1024x64:complementary/8+0.95:f32 (MxKxN) or"
+    " conv2d:64x64x3x3x56x56x1:complementary/8+0.95:f32;padding=1 (out x in x kh x kw x H x W x batch)"
+)
+# What the sizes of each op are.
+SIZES: dict[str, tuple[str, ...]] = {
+    "matmul": ("M", "K", "N"),
+    "conv2d": ("out", "in", "kh", "kw", "H", "W", "batch"),
+}
 _STRING = re.compile(
-    r"(?P<op>[a-z0-9]+):(?P<M>-?\d+)x(?P<K>-?\d+)x(?P<N>-?\d+):(?P<pattern>[a-z0-9/x-]+)"
+    r"(?P<op>[a-z0-9]+):(?P<sizes>-?\d+(x-?\d+)*):(?P<pattern>[a-z0-9/x-]+)"
     r"\+(?P<sparsity>[-+.0-9e]+):(?P<dtype>[a-z0-9]+)(@(?P<act>[-+.0-9e]+))?(?P<rest>(;.*)?)"
 )
+_WINDOW = ("stride", "padding", "dilation")
+_OPTIONS = ("seed", "cache", "layout", *_WINDOW, "groups")
 
 
 def _number(value: float) -> str:
@@ -35,10 +51,12 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Y[M, N] = W[M, K] X[K, N] with W sparse, or another op of the same kind.
+    """Y[M, N] = W[M, K] X[K, N] with W sparse; or a convolution of N samples with M filters of K taps each.
 
     Attributes
     ----------
+    conv
+        The geometry of op "conv2d"; None for "matmul".
     density
         Fraction of W that may be non-zero, in (0, 1].
     act_density
@@ -62,6 +80,7 @@ class Problem:
     cache: Cache = "warm"
     x_layout: XLayout = "row"
     weights: str = field(default="random")
+    conv: Convolution | None = None
 
     def __post_init__(self) -> None:
         if self.op not in get_args(Op):
@@ -82,6 +101,57 @@ class Problem:
         if self.seed < 0:
             raise InputError(f"seed is {self.seed}; it must be 0 or greater")
         self.pattern.check(self.density)
+        self._check_conv()
+
+    def _check_conv(self) -> None:
+        if (self.conv is None) != (self.op == "matmul"):
+            raise InputError(f"op '{self.op}' {'has no' if self.conv else 'needs a'} geometry of a convolution")
+        if self.conv is None:
+            return
+        if self.conv.taps != self.K:
+            raise InputError(f"K is {self.K}; the convolution's filters have {self.conv.taps} taps")
+        if self.M % self.conv.groups:
+            raise InputError(f"groups is {self.conv.groups}; it must divide the {self.M} filters")
+        if self.x_layout != "row":
+            raise InputError(f"layout '{self.x_layout}' is for matmul; a convolution's X is NCHW")
+
+    @property
+    def columns(self) -> int:
+        """Columns of the output that each weight is used for: N, times the pixels of a convolution's output."""
+        return self.N if self.conv is None else self.N * self.conv.pixels
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """[K, N], or [N, channels, height, width]."""
+        conv = self.conv
+        return (self.K, self.N) if conv is None else (self.N, conv.channels, conv.height, conv.width)
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        """[M, N], or [N, filters, height, width]."""
+        return (self.M, self.N) if self.conv is None else (self.N, self.M, *self.conv.output)
+
+    def y_shape_in(self, layout: Layout) -> tuple[int, ...]:
+        """Shape of the array that holds the output in a plan's layout."""
+        return shape_of(self.M, self.N, layout) if self.conv is None else self.y_shape
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of the problem string, named by `SIZES`."""
+        if self.conv is None:
+            return self.M, self.K, self.N
+        return self.M, self.conv.channels, *self.conv.window.kernel, self.conv.height, self.conv.width, self.N
+
+    @property
+    def shape(self) -> str:
+        """The problem without N, for tables: ``1024x1024``, ``64x64x3x3@56x56``, ``128x128x3x3@28x28/2``."""
+        if self.conv is None:
+            return f"{self.M}x{self.K}"
+        sizes, window = [str(size) for size in self.sizes], self.conv.window
+        label = f"{'x'.join(sizes[:4])}@{'x'.join(sizes[4:6])}"
+        label += "" if window.stride == (1, 1) else f"/{_sides(window.stride)}"
+        label += "" if window.dilation == (1, 1) else f" dilated {_sides(window.dilation)}"
+        return label if self.conv.groups == 1 else f"{label} in {self.conv.groups} groups"
 
     @property
     def overlay(self) -> int | None:
@@ -89,7 +159,8 @@ class Problem:
         return self.pattern.overlay(self.density)
 
     def __str__(self) -> str:
-        text = f"{self.op}:{self.M}x{self.K}x{self.N}:{self.pattern}+{_number(1 - self.density)}:{self.dtype}"
+        sizes = "x".join(map(str, self.sizes))
+        text = f"{self.op}:{sizes}:{self.pattern}+{_number(1 - self.density)}:{self.dtype}"
         if self.act_density != 1:
             text += f"@{_number(self.act_density)}"
         if self.seed:
@@ -98,6 +169,12 @@ class Problem:
             text += f";cache={self.cache}"
         if self.x_layout != "row":
             text += f";layout={self.x_layout}"
+        if self.conv is not None:
+            for name in _WINDOW:
+                if getattr(self.conv.window, name) != getattr(Window((1, 1)), name):
+                    text += f";{name}={_sides(getattr(self.conv.window, name))}"
+            if self.conv.groups != 1:
+                text += f";groups={self.conv.groups}"
         if self.weights != "random":
             text += f";weights={self.weights}"
         return text
@@ -124,18 +201,20 @@ class Problem:
         options: dict[str, str] = {}
         for item in filter(None, head.split(";")):
             key, equals, value = item.partition("=")
-            if not equals or key not in ("seed", "cache", "layout"):
-                raise InputError(f"problem '{text}': '{item}' is not one of seed=, cache=, layout=, weights=")
+            if not equals or key not in _OPTIONS:
+                known = ", ".join(f"{name}=" for name in _OPTIONS)
+                raise InputError(f"problem '{text}': '{item}' is not one of {known}, weights=")
             options[key] = value
         try:
             seed = int(options.get("seed", "0"))
         except ValueError:
             raise InputError(f"problem '{text}': seed '{options['seed']}' is not a whole number") from None
+        M, K, N, conv = _geometry(text, match["op"], match["sizes"], options)
         return cls(
             op=match["op"],  # type: ignore[arg-type]
-            M=int(match["M"]),
-            K=int(match["K"]),
-            N=int(match["N"]),
+            M=M,
+            K=K,
+            N=N,
             pattern=parse_pattern(match["pattern"]),
             density=density,
             dtype=match["dtype"],  # type: ignore[arg-type]
@@ -144,7 +223,37 @@ class Problem:
             cache=options.get("cache", "warm"),  # type: ignore[arg-type]
             x_layout=options.get("layout", "row"),  # type: ignore[arg-type]
             weights=address or "random",
+            conv=conv,
         )
+
+
+def _sides(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
+def _pair(text: str, name: str, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
+    if match is None:
+        raise InputError(f"problem '{text}': {name} '{value}' is neither a number nor vertical x horizontal, as 2x1")
+    return int(match[1]), int(match[2] or match[1])
+
+
+def _geometry(text: str, op: str, sizes: str, options: dict[str, str]) -> tuple[int, int, int, Convolution | None]:
+    """Read (M, K, N, conv) from the sizes and options of a problem string."""
+    if op not in SIZES:
+        raise InputError(f"op '{op}' is not known; known: {', '.join(SIZES)}")
+    numbers = [int(number) for number in sizes.split("x")]
+    if len(numbers) != len(SIZES[op]):
+        raise InputError(f"problem '{text}': {op} has {len(SIZES[op])} sizes, {'x'.join(SIZES[op])}; got {sizes}")
+    window = {name: _pair(text, name, options[name]) for name in _WINDOW if name in options}
+    if op == "matmul":
+        if "groups" in options or window:
+            raise InputError(f"problem '{text}': {next(iter(window), 'groups')} is for conv2d")
+        return numbers[0], numbers[1], numbers[2], None
+    out, channels, kh, kw, height, width, batch = numbers
+    groups = _pair(text, "groups", options.get("groups", "1"))[0]
+    conv = Convolution(channels, height, width, Window((kh, kw), **window), groups)
+    return out, conv.taps, batch, conv
 
 
 def columns(problem: Problem) -> dict[str, Any]:
@@ -165,4 +274,6 @@ def columns(problem: Problem) -> dict[str, Any]:
         "N": problem.N,
         "cache": problem.cache,
         "layout": problem.x_layout,
+        "shape": problem.shape,
+        "pixels": 1 if problem.conv is None else problem.conv.pixels,
     }

@@ -19,7 +19,7 @@ from sparsebench.errors import InputError
 from sparsebench.kernel import Kernel
 
 # A compiled module is a kernel if its name ends in an op; others (_timer, ceiling) are infrastructure.
-OPS = ("matmul",)
+OPS = ("matmul", "conv2d")
 PATH_VARIABLE = "SPARSEBENCH_KERNEL_PATH"
 _CONTRACT = ("NAME", "OP", "SUMMARY", "supports", "prepare")
 
@@ -97,3 +97,8 @@ def kernels(op: str = "matmul", level: str | None = None) -> dict[str, Kernel]:
             raise BrokenKernelError(f"kernel '{kernel.name}' is defined twice for op {op}")
         found[kernel.name] = kernel
     return found
+
+
+def all_kernels(level: str | None = None) -> dict[str, dict[str, Kernel]]:
+    """Kernels of every op, by op and name; raises as `kernels` does."""
+    return {op: kernels(op, level) for op in OPS}

@@ -36,6 +36,8 @@ class CaseResult:
     stopped_by
         Why rounds ended: "precise" (narrow intervals), "budget" (time was up), "rounds" (most rounds made); "" where
         nothing was measured.
+    shape, pixels
+        The problem without N, for tables; and the pixels of a convolution's output, for each of which W is used.
     max_rel_error
         Largest |y - reference| / sum |w||x| over the output; infinite where an output is not finite.
     roofline_s, bound
@@ -81,6 +83,8 @@ class CaseResult:
     max_rel_error: float | None = None
     layout: str = "row"
     arrangement: str | None = None
+    shape: str = ""
+    pixels: int = 1
     roofline_s: float | None = None
     bound: str = ""
     kept_l1: float | None = None
@@ -99,17 +103,17 @@ class CaseResult:
 
     @property
     def gflops_useful(self) -> float | None:
-        """2 nnz N / time, in GFLOP/s: the multiplications that the pattern leaves."""
+        """2 nnz N (times a convolution's pixels) / time, in GFLOP/s: the multiplications that the pattern leaves."""
         if not self.measured or self.median_s is None or self.nnz is None:
             return None
-        return 2e-9 * self.nnz * self.N / self.median_s
+        return 2e-9 * self.nnz * self.N * self.pixels / self.median_s
 
     @property
     def gflops_dense(self) -> float | None:
-        """2 M K N / time, in GFLOP/s: what a dense kernel would need to be as fast."""
+        """2 M K N (times the pixels) / time, in GFLOP/s: what a dense kernel would need to be as fast."""
         if not self.measured or self.median_s is None:
             return None
-        return 2e-9 * self.M * self.K * self.N / self.median_s
+        return 2e-9 * self.M * self.K * self.N * self.pixels / self.median_s
 
     @property
     def time_per_column_s(self) -> float | None:
@@ -176,10 +180,10 @@ _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
 
 # Order of the columns in results.csv.
 COLUMNS = (
-    "suite", "problem", "op", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density", "nnz",
-    "act_density", "M", "K", "N", "kernel", "provider", "level", "threads", "cache", "layout", "timed_in",
-    "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by", "remarks",
-    "prepare_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense", "baseline", "speedup",
-    "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1",
-    "kept_l2", "group",
+    "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
+    "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
+    "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
+    "remarks", "prepare_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense", "baseline",
+    "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound", "max_rel_error",
+    "kept_l1", "kept_l2", "group",
 )  # fmt: skip

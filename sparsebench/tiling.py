@@ -39,7 +39,10 @@ FREE = ("axis", "vectors", "kblock", "direct", "threads")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a plan is chosen for: sizes, the layout of X and Y, floats a vector of the level, threads allowed."""
+    """What a plan is chosen for: sizes, the layout of X and Y, floats a vector of the level, threads allowed.
+
+    `samples` is how many matrices X the same W is multiplied with in one call.
+    """
 
     M: int
     K: int
@@ -49,6 +52,7 @@ class Setting:
     level_vlen: int
     threads: int
     caches: Caches
+    samples: int = 1
 
     @property
     def vlen(self) -> int:
@@ -210,8 +214,8 @@ def worthwhile_threads(fmas: int, threads: int) -> int:
 def model_choice(setting: Setting, groups: LaneGroups) -> Choice:
     """Return what the cost model takes for packed weights: no plan is timed."""
     # A slot costs a vector's worth of FMAs even where it has a single one.
-    work = groups.index.size * max(16, setting.lanes * setting.N)
-    threads = min(worthwhile_threads(work, setting.threads), groups.groups)
+    work = groups.index.size * max(16, setting.lanes * setting.N) * setting.samples
+    threads = min(worthwhile_threads(work, setting.threads), groups.groups * setting.samples)
     if model_axis(setting) == "rows":
         return Choice("rows", 0, groups.kblock, True, threads)
     most = setting.max_vectors
@@ -272,14 +276,26 @@ def chunk_bounds(groups: LaneGroups, chunks: int) -> NDArray[np.int64]:
     return np.concatenate(([0], inner, [groups.groups])).astype(np.int64)
 
 
+def pieces_of(threads: int, panels: int) -> int:
+    """Row chunks: as few as give every thread the same number of items, for each chunk packs its panel again."""
+    return threads // math.gcd(panels, threads) if panels < 4 * threads else 1
+
+
 def lay_out(setting: Setting, choice: Choice, groups: LaneGroups) -> Tiling:
     """Turn a choice into tiles, chunks and scratch for weights that were packed with its block of K."""
     used = choice.threads
     if choice.axis == "rows":
-        return Tiling(setting.N, setting.layout, choice, setting.lanes, (), chunk_bounds(groups, used), 0)
+        return Tiling(
+            setting.N,
+            setting.layout,
+            choice,
+            setting.lanes,
+            (),
+            chunk_bounds(groups, pieces_of(used, setting.samples)),
+            0,
+        )
     tiles = column_tiles(setting.N, setting.layout, setting.vlen, choice.vectors)
-    # As few row chunks as give every thread the same number of items: each chunk packs its panel again.
-    pieces = used // math.gcd(len(tiles), used) if len(tiles) < 4 * used else 1
+    pieces = min(groups.groups, pieces_of(used, len(tiles) * setting.samples))
     width = max(tile.vectors for tile in tiles) * setting.vlen
     touch = setting.layout != "row" and setting.caches.l2 < 4 * setting.K * setting.N
     panel = 0 if choice.direct else -(-groups.kblock * width // 16) * 16

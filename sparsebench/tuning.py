@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparsebench.bench.machine import key_hash, machine_key
-from sparsebench.bench.sampler import fastest
 from sparsebench.cache import cache_folder, write_whole
 from sparsebench.tiling import FREE, Choice, Setting, alternatives
 
@@ -57,14 +56,21 @@ def name_of(setting: Setting, level: str, slots: int) -> str:
     """Return what a winner is remembered by."""
     return (
         f"{level}, {setting.threads} threads, {setting.lanes} lanes, {setting.M}x{setting.K}x{setting.N},"
-        f" {slots} slots, {setting.layout}"
+        f" {setting.samples} samples, {slots} slots, {setting.layout}"
     )
 
 
-def best_choice(setting: Setting, first: Choice, name: str, build: Callable[[Choice], Plan]) -> Choice:
+def best_choice(
+    setting: Setting,
+    first: Choice,
+    name: str,
+    build: Callable[[Choice], Plan],
+    fastest: Callable[[list[Plan]], int],
+) -> Choice:
     """Return the remembered winner, or search from the cost model's choice and remember what was found.
 
-    The search varies one field at a time and keeps the best so far: at most a dozen plans are timed.
+    `build` makes a plan, `fastest` times several and says which took least. The search varies one field at a time and
+    keeps the best so far: at most a dozen plans are timed.
     """
     known = remembered()
     if name in known:
@@ -74,6 +80,6 @@ def best_choice(setting: Setting, first: Choice, name: str, build: Callable[[Cho
         others = alternatives(setting, best, variable)
         if others:
             tried = [best, *others]
-            best = tried[fastest([build(choice) for choice in tried], setting.M, setting.K, setting.N)]
+            best = tried[fastest([build(choice) for choice in tried])]
     write_whole(_file(), json.dumps(remembered() | {name: asdict(best)}, indent=1))
     return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparsebench.errors import InputError
@@ -10,9 +11,12 @@ Pair = tuple[int, int]
 Size = int | Pair
 
 
-def pair(size: Size) -> Pair:
+def pair(size: Size | Sequence[int]) -> Pair:
     """Return (vertical, horizontal) of a size; one number is both."""
-    return (size, size) if isinstance(size, int) else size
+    if isinstance(size, int):
+        return size, size
+    vertical, horizontal = size
+    return vertical, horizontal
 
 
 def shortest(size: Size) -> Size:

@@ -35,10 +35,10 @@ def test_a_block_is_contiguous_and_row_major() -> None:
 
 def test_an_operand_of_another_form_is_refused() -> None:
     good = np.zeros((4, 6), np.float32)
-    assert flat("x", good, 4, 6, "row").shape == (24,)
+    assert flat("x", good, (4, 6)).shape == (24,)
     with pytest.raises(ValueError, match="x is 4 x 6; the plan is for 6 x 4"):
-        flat("x", good, 4, 6, "column")
+        flat("x", good, (6, 4))
     with pytest.raises(ValueError, match="C-ordered float32"):
-        flat("x", good.astype(np.float64), 4, 6, "row")
+        flat("x", good.astype(np.float64), (4, 6))
     with pytest.raises(ValueError, match="C-ordered float32"):
-        flat("x", np.zeros((6, 4), np.float32).T, 4, 6, "row")
+        flat("x", np.zeros((6, 4), np.float32).T, (4, 6))

@@ -42,7 +42,7 @@ class Quiet:
 def bad_kernels(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv(registry.PATH_VARIABLE, str(Path(__file__).parent / "rival_kernels"))
     registry.kernels.cache_clear()
-    yield registry.kernels()
+    yield registry.all_kernels()
     registry.kernels.cache_clear()
     registry.baselines.__path__[:] = registry.baselines.__path__[:1]
 

@@ -50,7 +50,7 @@ def test_the_string_in_the_readme() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("nonsense", "does not have the form op:MxKxN"),
+        ("nonsense", "does not have the form op:sizes"),
         ("conv:4x4x4:unstructured+0.5:f32", "op 'conv' is not known"),
         ("matmul:0x4x4:unstructured+0.5:f32", "M is 0; it must be at least 1"),
         ("matmul:4x4x-1:unstructured+0.5:f32", "N is -1"),

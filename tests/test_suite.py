@@ -13,6 +13,7 @@ from sparsebench.problem import Problem
 from sparsebench.suite import Group
 
 NAMES = ("complementary", "csr", "dense", "mkl-dense", "mkl-csr", "numpy-dense")
+KNOWN = {"matmul": NAMES, "conv2d": ("complementary", "csr", "mkl-im2col")}
 GOOD = """
 title = "A test"
 threads = [1]
@@ -31,7 +32,7 @@ def write(tmp_path: Path, text: str) -> str:
 
 
 def expand(tmp_path: Path, text: str, **options: Any) -> list[Group]:
-    options = {"kernel_names": NAMES, "cores": 2, "level": "v3"} | options
+    options = {"kernel_names": KNOWN, "cores": 2, "level": "v3"} | options
     return suite.expand(suite.load(write(tmp_path, text)), **options)
 
 
@@ -58,6 +59,44 @@ def test_lanes_can_be_left_to_the_kernel(tmp_path: Path) -> None:
     text = GOOD.replace("lanes = 8", 'lanes = "auto"').replace("n = [1, 4]", "n = [4, 256]")
     groups = expand(tmp_path, text, where="pattern == 'complementary' and density == 0.5 and M == 8")
     assert [str(group.problem.pattern) for group in groups] == ["complementary/16", "complementary/8"]
+
+
+CONV = """
+title = "Layers"
+[[problems]]
+op = "conv2d"
+shapes = [[8, 4, 3, 3, 9, 9]]
+stride = 2
+padding = [1, 0]
+n = [1, 16]
+patterns = [{ name = "complementary", lanes = 8 }]
+"""
+
+
+def test_convolutions_are_layers_and_a_window(tmp_path: Path) -> None:
+    groups = expand(tmp_path, CONV)
+    assert [str(group.problem) for group in groups] == [
+        f"conv2d:8x4x3x3x9x9x{n}:complementary/8+0.95:f32;stride=2;padding=1x0" for n in (1, 16)
+    ]
+    assert {(group.kernels, group.baseline) for group in groups} == {(KNOWN["conv2d"], "mkl-im2col")}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("[[8, 4, 3, 3, 9, 9]]", "[[8, 4]]"), r"shapes\[0\] of op 'conv2d' must be \[out, in, kh, kw, H, W\]"),
+        (('op = "conv2d"', 'op = "matmul"'), r"shapes\[0\] of op 'matmul' must be \[M, K\]"),
+        (('op = "conv2d"\nshapes = [[8, 4, 3, 3, 9, 9]]', "shapes = [[8, 4]]"), "are for op 'conv2d'"),
+        (("stride = 2", "stride = 0"), r"problems\[0\]\.stride"),
+        (("padding = [1, 0]", "padding = [1]"), r"problems\[0\]\.padding"),
+        (("stride = 2", 'x_layout = "blocked"'), "x_layout is for op 'matmul'"),
+        (("stride = 2", "groups = 3"), "must divide the 4 channels"),
+    ],
+)
+def test_bad_convolutions(tmp_path: Path, change: tuple[str, str], says: str) -> None:
+    assert change[0] in CONV
+    with pytest.raises(InputError, match=says):
+        expand(tmp_path, CONV.replace(*change))
 
 
 def test_layouts_are_problems_of_their_own(tmp_path: Path) -> None:
@@ -131,7 +170,7 @@ def test_all_threads_of_one_core_are_one(tmp_path: Path) -> None:
         (("n = [1, 4]", "n = [0]"), r"problems\[0\]\.n\[0\]: .*greater than 0"),
         (("threads = [1]", "threads = [0]"), r"threads\[0\]: .*greater than 0 or: .*'all' \(got 0\)"),
         (("shapes = [[8, 16], [32, 8]]", ""), r"problems\[0\]: weights 'random' need shapes"),
-        (("[[8, 16], [32, 8]]", "[[8]]"), r"problems\[0\]\.shapes\[0\]"),
+        (("[[8, 16], [32, 8]]", "[[8]]"), r"problems\[0\]: shapes\[0\] of op 'matmul' must be \[M, K\]"),
         (('"unstructured"', '"stored"'), "pattern 'stored' needs weights from a file"),
         (('title = "A test"', 'title = "A test'), r"test\.toml: not valid TOML: .*line 2"),
         (("[[problems]]", '[[thresholds]]\nclaim = "c"\nkernel = "csr"\n[[problems]]'), "give at_least, at_most"),
@@ -190,7 +229,7 @@ def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: 
         ("somke", r"suite 'somke' is not known; did you mean 'smoke'\?"),
         (
             "zzz",
-            r"suite 'zzz' is not known \(known: columns, dlmc, minilm, poster, resnet50-matmul, scaling, smoke,",
+            r"suite 'zzz' is not known \(known: columns, conv, dlmc, minilm, poster, resnet50-matmul, scaling, smoke,",
         ),
         ("absent.toml", "suite file 'absent.toml' does not exist"),
     ],
@@ -203,9 +242,10 @@ def test_unknown_suites(name: str, says: str) -> None:
 def test_shipped_suites_are_valid() -> None:
     names = [name for name, _ in suite.shipped()]
     assert {"columns", "dlmc", "minilm", "poster", "scaling", "smoke"} <= set(names)
+    known = {op: list(named) for op, named in registry.all_kernels().items()}
     for name in set(names) - {"dlmc", "minilm"}:
-        suite.expand(suite.load(name), kernel_names=list(registry.kernels()), cores=2, level="v4")
-    groups = suite.expand(suite.load("poster"), kernel_names=NAMES, cores=2, level="v4")
+        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4")
+    groups = suite.expand(suite.load("poster"), kernel_names=KNOWN, cores=2, level="v4")
     assert len(groups) == (5 * 8 * 5 + 5 * 5 + 2 * 3 * 4 - 2 * 3 + 2 * 2 * 2) * 2
 
 
@@ -261,7 +301,7 @@ def test_the_collection_gives_one_matrix_of_each_shape() -> None:
     data = Path(__file__).parents[2] / "shared/data/dlmc"
     if not data.is_dir():
         pytest.skip("no matrices of the Deep Learning Matrix Collection beside the checkout")
-    groups = suite.expand(suite.load("dlmc"), kernel_names=NAMES, cores=2, level="v3", data=data)
+    groups = suite.expand(suite.load("dlmc"), kernel_names=KNOWN, cores=2, level="v3", data=data)
     shapes = {(group.problem.M, group.problem.K) for group in groups}
     assert len(groups) == len(shapes) * 3 * 3
     assert {(512, 512), (2048, 512), (1000, 2048)} <= shapes
@@ -277,6 +317,6 @@ def test_a_data_folder_must_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_single_problem_gets_all_kernels() -> None:
     problem = Problem.parse("matmul:8x8x4:unstructured+0.5:f32")
-    (group,) = suite.single(problem, kernel_names=NAMES, cores=2, level="v3")
+    (group,) = suite.single(problem, kernel_names=KNOWN, cores=2, level="v3")
     assert group.kernels == NAMES
     assert group.threads == 1

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib
 import platform
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import cache, partial
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sparsebench import isa
 from sparsebench.bench.sampler import fastest
@@ -69,7 +70,7 @@ def _fastest(candidates: Iterable[Plan | None], problem: Problem) -> Plan:
     plans = [plan for plan in candidates if plan is not None]
     if len(plans) == 1:
         return plans[0]
-    return plans[fastest(plans, problem.M, problem.K, problem.N)]
+    return plans[fastest(plans, problem)]
 
 
 def _any(problem: Problem) -> None:
@@ -130,6 +131,34 @@ def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     return _fastest(plans, problem)
 
 
+def _product(problem: Problem) -> Problem:
+    """Return the product that a sample's convolution is after im2col."""
+    assert problem.conv is not None
+    return replace(problem, op="matmul", N=problem.conv.pixels, conv=None)
+
+
+def _prepare_im2col(
+    prepare: Callable[[Problem, Weights, int], Plan], problem: Problem, weights: Weights, threads: int
+) -> Plan:
+    """Unroll and multiply sample by sample, all threads on each; or samples side by side, if that is faster."""
+    product = _product(problem)
+    engine: Any = importlib.import_module(f"sparsebench._kernels.im2col_engine__{isa.active()}")
+
+    def plan(inner: list[Plan]) -> Plan:
+        made: Plan = engine.Im2colPlan(inner, problem.conv, problem.x_shape, problem.y_shape, threads)
+        return made
+
+    one_by_one = plan([prepare(product, weights, threads)])
+    if threads == 1 or threads > problem.N:
+        return one_by_one
+    # MKL runs on the calling thread alone inside of a parallel region.
+    return _fastest([one_by_one, plan([prepare(product, weights, 1) for _ in range(threads)])], problem)
+
+
+def _supports_im2col(problem: Problem) -> str | None:
+    return None if problem.conv is not None and problem.conv.groups == 1 else "takes no groups of channels"
+
+
 def _missing() -> str | None:
     try:
         library()
@@ -145,10 +174,15 @@ def _version() -> str:
         return ""
 
 
-def _kernel(name: str, summary: str, supports: Any, prepare: Any, dense: bool = False) -> Kernel:
-    return Kernel(
-        name, "matmul", "mkl", summary, supports, prepare, dense=dense, missing=_missing(), version=_version()
-    )
+def _kernel(
+    name: str,
+    summary: str,
+    supports: Any,
+    prepare: Any,
+    dense: bool = False,
+    op: Literal["matmul", "conv2d"] = "matmul",
+) -> Kernel:
+    return Kernel(name, op, "mkl", summary, supports, prepare, dense=dense, missing=_missing(), version=_version())
 
 
 KERNELS = [
@@ -161,4 +195,19 @@ KERNELS = [
     ),
     _kernel("mkl-csr", "mkl_sparse_s_mm on an optimised CSR handle", _any, _prepare_csr),
     _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", _supports_bsr, _prepare_bsr),
+    _kernel(
+        "mkl-im2col",
+        "im2col and sgemm, the columns written in the timed call",
+        _supports_im2col,
+        partial(_prepare_im2col, _prepare_dense),
+        dense=True,
+        op="conv2d",
+    ),
+    _kernel(
+        "mkl-im2col-csr",
+        "im2col and mkl_sparse_s_mm on an optimised CSR handle",
+        _supports_im2col,
+        partial(_prepare_im2col, _prepare_csr),
+        op="conv2d",
+    ),
 ]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sparsebench.kernel import Kernel, Plan, PythonPlan
+from sparsebench.convolution import im2col
+from sparsebench.kernel import Kernel, Matrix, Plan, PythonPlan
 
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 def _prepare(problem: Problem, weights: Weights, threads: int) -> Plan:
     dense = weights.dense
     return PythonPlan(lambda x, out: np.matmul(dense, x, out=out), dense.nbytes, "np.matmul")
+
+
+def _prepare_im2col(problem: Problem, weights: Weights, threads: int) -> Plan:
+    conv = problem.conv
+    assert conv is not None
+    dense = weights.dense.reshape(1, conv.groups, -1, conv.taps)
+    grouped = (problem.N, conv.groups, conv.taps, conv.pixels)
+
+    def compute(x: Matrix, out: Matrix) -> Matrix:
+        columns = x if conv.pointwise else im2col(x, conv.window)
+        np.matmul(dense, columns.reshape(grouped), out=out.reshape(problem.N, conv.groups, -1, conv.pixels))
+        return out
+
+    detail = "np.matmul" if conv.pointwise else "im2col by a strided copy, np.matmul"
+    return PythonPlan(compute, dense.nbytes, detail)
 
 
 KERNELS = [
@@ -29,5 +45,16 @@ KERNELS = [
         dense=True,
         timed_in="python",
         version=np.__version__,
-    )
+    ),
+    Kernel(
+        name="numpy-im2col",
+        op="conv2d",
+        provider="numpy",
+        summary="im2col and np.matmul into a given array",
+        supports=lambda problem: None,
+        prepare=_prepare_im2col,
+        dense=True,
+        timed_in="python",
+        version=np.__version__,
+    ),
 ]

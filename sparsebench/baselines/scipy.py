@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import scipy
 from scipy import sparse
 
+from sparsebench.convolution import im2col
 from sparsebench.formats import BlockSparse
-from sparsebench.kernel import Kernel, Plan, PythonPlan
+from sparsebench.kernel import Kernel, Matrix, Plan, PythonPlan
 from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
@@ -42,11 +43,37 @@ def _supports_bsr(problem: Problem) -> str | None:
     return None
 
 
-def _kernel(name: str, summary: str, supports: Any, prepare: Any) -> Kernel:
-    return Kernel(name, "matmul", "scipy", summary, supports, prepare, timed_in="python", version=scipy.__version__)
+def _prepare_im2col_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
+    conv = problem.conv
+    assert conv is not None
+    matrix = weights.csr
+    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+
+    def compute(x: Matrix, out: Matrix) -> Matrix:
+        columns = (x if conv.pointwise else im2col(x, conv.window)).reshape(problem.N, conv.taps, conv.pixels)
+        for sample, result in zip(columns, out, strict=True):
+            result[...] = (matrix @ sample).reshape(result.shape)
+        return out
+
+    return PythonPlan(compute, nbytes, "im2col by a strided copy, csr_array @ columns, 1 thread")
+
+
+def _supports_im2col(problem: Problem) -> str | None:
+    return None if problem.conv is not None and problem.conv.groups == 1 else "takes no groups of channels"
+
+
+def _kernel(name: str, summary: str, supports: Any, prepare: Any, op: str = "matmul") -> Kernel:
+    return Kernel(name, op, "scipy", summary, supports, prepare, timed_in="python", version=scipy.__version__)
 
 
 KERNELS = [
     _kernel("scipy-csr", "csr_array @ x, one thread", lambda problem: None, _prepare_csr),
     _kernel("scipy-bsr", "bsr_array @ x, one thread", _supports_bsr, _prepare_bsr),
+    _kernel(
+        "scipy-im2col-csr",
+        "im2col and csr_array @ columns, one thread",
+        _supports_im2col,
+        _prepare_im2col_csr,
+        "conv2d",
+    ),
 ]

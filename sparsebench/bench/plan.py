@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,12 +21,12 @@ from sparsebench.kernel import Kernel
 from sparsebench.memory import require_memory
 from sparsebench.operands import estimate_bytes
 from sparsebench.problem import Problem
-from sparsebench.registry import kernels
+from sparsebench.registry import all_kernels
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 from sparsebench.suite import Group
 
-FALLBACK_BASELINE = "numpy-dense"
+FALLBACK_BASELINES = {"matmul": "numpy-dense", "conv2d": "numpy-im2col"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class RunPlan:
     name: str
     groups: tuple[Group, ...]
     settings: Settings
-    kernels: dict[str, Kernel]
+    kernels: dict[str, dict[str, Kernel]]
     suite_texts: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -85,10 +86,10 @@ def make_plan(request: Request) -> RunPlan:
         If the instruction-set level cannot run here.
     """
     level = isa.require(request.level) if request.level else isa.active()
-    known = kernels("matmul", level)
+    known = all_kernels(level)
     cpus = tuple(machine.usable_cpus())
     common: dict[str, Any] = {
-        "kernel_names": list(known),
+        "kernel_names": {op: list(named) for op, named in known.items()},
         "cores": len(cpus),
         "level": level,
         "threads": list(request.threads) if request.threads else None,
@@ -120,20 +121,25 @@ def _effort(seconds: float) -> Effort:
     return replace(Effort(), seconds=seconds, min_rounds=min(Effort().min_rounds, 5))
 
 
-def _fit(groups: Sequence[Group], known: dict[str, Kernel]) -> list[str]:
+def _fit(groups: Sequence[Group], known: dict[str, dict[str, Kernel]]) -> list[str]:
     for problem in {group.problem for group in groups}:
         require_memory(estimate_bytes(problem), f"problem {problem}")
-    lacking = sorted({group.baseline for group in groups if known[group.baseline].missing})
+    lacking = sorted({(group.problem.op, group.baseline) for group in groups if _missing(group, known)})
     return [
-        f"baseline {name} is unavailable, so speed-ups are over {FALLBACK_BASELINE} instead ({known[name].missing})"
-        for name in lacking
+        f"baseline {name} is unavailable, so speed-ups are over {FALLBACK_BASELINES[op]} instead"
+        f" ({known[op][name].missing})"
+        for op, name in lacking
     ]
 
 
-def _with_baselines(groups: Sequence[Group], known: dict[str, Kernel]) -> Iterator[Group]:
+def _missing(group: Group, known: dict[str, dict[str, Kernel]]) -> str | None:
+    return known[group.problem.op][group.baseline].missing
+
+
+def _with_baselines(groups: Sequence[Group], known: dict[str, dict[str, Kernel]]) -> Iterator[Group]:
     """Every group needs its baseline measured beside the others, asked for or not."""
     for group in groups:
-        baseline = FALLBACK_BASELINE if known[group.baseline].missing else group.baseline
+        baseline = FALLBACK_BASELINES[group.problem.op] if _missing(group, known) else group.baseline
         names = group.kernels if baseline in group.kernels else (baseline, *group.kernels)
         yield replace(group, baseline=baseline, kernels=names)
 
@@ -157,7 +163,8 @@ def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
         ],
         "kernels": {
             kernel.name: {"provider": kernel.provider, "version": kernel.version, "missing": kernel.missing}
-            for kernel in plan.kernels.values()
+            for named in plan.kernels.values()
+            for kernel in named.values()
         },
         "settings": {
             "data": str(plan.settings.data) if plan.settings.data else None,
@@ -196,7 +203,7 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
         time_limit=record["settings"]["time_limit"],
         tune=record["settings"].get("tune", False),
     )
-    return RunPlan(record["name"], tuple(groups), settings, kernels("matmul", level), record["suites"])
+    return RunPlan(record["name"], tuple(groups), settings, all_kernels(level), record["suites"])
 
 
 def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[list[CaseResult]]:
@@ -206,7 +213,7 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
     caches = machine.cache_sizes()
     for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
         for result in results:
-            _set_roof(result, plan.kernels[result.kernel].dense, ceilings, caches)
+            _set_roof(result, plan.kernels[result.op][result.kernel].dense, ceilings, caches)
         folder.append(results)
         yield results
     folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
@@ -222,9 +229,12 @@ def _set_roof(
     if result.nnz is None or result.packed_bytes is None:
         return
     multiplied = result.M * result.K if dense else result.nnz
+    problem = Problem.parse(result.problem)
     # W as it is packed, X and Y once each.
-    nbytes = result.packed_bytes + 4 * result.N * (result.K + result.M)
-    found = roof(2 * multiplied * result.N, nbytes, ceilings[result.level, result.threads], caches, result.threads)
+    nbytes = result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
+    found = roof(
+        2 * multiplied * problem.columns, nbytes, ceilings[result.level, result.threads], caches, result.threads
+    )
     result.roofline_s, result.bound = found.seconds, found.bound
 
 

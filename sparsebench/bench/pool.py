@@ -194,7 +194,7 @@ def _cause(worker: _Worker, time_limit: float, stage: str, said: str) -> tuple[S
 
 
 def run_groups(
-    groups: Sequence[Group], kernels: Mapping[str, Kernel], settings: Settings, listener: Listener
+    groups: Sequence[Group], kernels: Mapping[str, Mapping[str, Kernel]], settings: Settings, listener: Listener
 ) -> Iterator[list[CaseResult]]:
     """Measure groups in order and yield the results of each as it finishes.
 
@@ -214,7 +214,7 @@ def run_groups(
 
 def _run_batch(
     pending: list[Group],
-    kernels: Mapping[str, Kernel],
+    kernels: Mapping[str, Mapping[str, Kernel]],
     settings: Settings,
     listener: Listener,
     threads: int,
@@ -246,10 +246,10 @@ def _run_batch(
                 raise WorkerError(error)
         group = pending[0]
         if kernel:
-            fallen.append(blank_result(group, kernels[kernel], status, error))
+            fallen.append(blank_result(group, kernels[group.problem.op][kernel], status, error))
             rest = tuple(name for name in group.kernels if name != kernel)
         else:
-            fallen += [blank_result(group, kernels[name], status, error) for name in group.kernels]
+            fallen += [blank_result(group, kernels[group.problem.op][name], status, error) for name in group.kernels]
             rest = ()
         if rest:
             pending = [replace(group, kernels=rest), *pending[1:]]

@@ -8,10 +8,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sparsebench.bench.stats import is_precise, median_interval
 from sparsebench.kernel import Plan, PythonPlan
+
+if TYPE_CHECKING:
+    from sparsebench.problem import Problem
 
 
 class Clocked(Protocol):
@@ -118,19 +121,20 @@ def calibrate(timer: Clocked, sample_s: float) -> int:
         calls = min(calls * 10, max(calls + 1, math.ceil(1.2 * calls * sample_s / max(elapsed, 1e-9))))
 
 
-def fastest(plans: Sequence[Plan], M: int, K: int, N: int) -> int:
-    """Return which of several plans of one problem takes least time on random X [K, N], each in its own layout.
+def fastest(plans: Sequence[Plan], problem: Problem) -> int:
+    """Return which of several plans of one problem takes least time on a random X, each in its own layout.
 
     Each is bound to arrays of this function's own; bind again afterwards. Plans are timed in turn, five times.
     """
     import numpy as np
 
-    from sparsebench.layouts import arrange, empty
+    from sparsebench.layouts import arrange
+    from sparsebench.memory import aligned_copy, aligned_empty
 
-    x = np.random.default_rng(0).standard_normal((K, N), dtype=np.float32)
+    x = aligned_copy(np.random.default_rng(0).standard_normal(problem.x_shape, dtype=np.float32))
     timers = []
     for plan in plans:
-        plan.run(arrange(x, plan.layout), empty(M, N, plan.layout))
+        plan.run(arrange(x, plan.layout), aligned_empty(problem.y_shape_in(plan.layout)))
         timer = timer_for([plan])
         timers.append((timer, calibrate(timer, 1e-3)))
     rounds = [[timer.seconds(calls) / calls for timer, calls in timers] for _ in range(5)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsebench.convolution import im2col
 from sparsebench.operands import Operands, Weights
 from sparsebench.results import Status
 
@@ -15,6 +16,7 @@ EPSILON = float(np.finfo(np.float32).eps)
 _DENSE_FROM = 0.15
 # A reference with fewer non-zeros than this share proves little about a kernel that returns zeros.
 _MISTRUST_BELOW = 0.01
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,9 +26,9 @@ class Reference:
     Attributes
     ----------
     y
-        float64 [M, N].
+        float64 [M, N], or [N, M, H', W'] of a convolution.
     magnitude
-        float64 [M, N]; sum over k of |w| |x|, the scale of the rounding errors.
+        float64, the same shape; sum over k of |w| |x|, the scale of the rounding errors.
     length
         Longest reduction: non-zeros in the fullest row.
     """
@@ -55,21 +57,36 @@ class Verdict:
     error: str = ""
 
 
-def _product(weights: Weights, x: NDArray[np.float32], absolute: bool) -> NDArray[np.float64]:
-    wide = np.abs(x, dtype=np.float64) if absolute else x.astype(np.float64)
+def _product(weights: Weights, x: NDArray[np.float64], absolute: bool, rows: slice = _ALL) -> NDArray[np.float64]:
+    """Multiply some rows of W by x [K, N], or |W| by it; x is already absolute then."""
     if weights.mask.nnz > _DENSE_FROM * weights.dense.size:
-        dense = np.abs(weights.dense, dtype=np.float64) if absolute else weights.dense.astype(np.float64)
-        return np.asarray(dense @ wide)
-    matrix = weights.csr.astype(np.float64)
-    return np.asarray((abs(matrix) if absolute else matrix) @ wide)
+        dense = weights.dense[rows].astype(np.float64)
+        return np.asarray((np.abs(dense) if absolute else dense) @ x)
+    matrix = weights.csr[rows].astype(np.float64)
+    return np.asarray((abs(matrix) if absolute else matrix) @ x)
+
+
+def _apply(operands: Operands, absolute: bool) -> NDArray[np.float64]:
+    """Compute the product or the convolution, or the sum of its magnitudes."""
+    x = operands.x.astype(np.float64)
+    x = np.abs(x) if absolute else x
+    conv = operands.conv
+    if conv is None:
+        return _product(operands.weights, x, absolute)
+    filters = len(operands.weights.dense) // conv.groups
+    y = np.empty((len(x), conv.groups, filters, conv.pixels))
+    for group, channels in enumerate(np.split(x, conv.groups, axis=1)):
+        columns = np.asarray(im2col(channels, conv.window).transpose(1, 0, 2).reshape(conv.taps, -1), np.float64)
+        rows = slice(group * filters, (group + 1) * filters)
+        product = _product(operands.weights, columns, absolute, rows)
+        y[:, group] = product.reshape(filters, len(x), conv.pixels).swapaxes(0, 1)
+    return y.reshape(len(x), conv.groups * filters, *conv.output)
 
 
 def reference(operands: Operands) -> Reference:
-    """Compute the product in float64 from the fp32 operands."""
+    """Compute the product or the convolution in float64 from the fp32 operands."""
     longest = int(np.count_nonzero(operands.weights.mask.allowed, axis=1).max())
-    return Reference(
-        _product(operands.weights, operands.x, False), _product(operands.weights, operands.x, True), longest
-    )
+    return Reference(_apply(operands, False), _apply(operands, True), longest)
 
 
 def poison(out: NDArray[np.float32]) -> None:
@@ -78,21 +95,21 @@ def poison(out: NDArray[np.float32]) -> None:
 
 
 def check(out: NDArray[np.float32], expected: Reference) -> Verdict:
-    """Compare a kernel's float32 [M, N] output with the reference."""
+    """Compare a kernel's float32 output, row-major or NCHW, with the reference."""
     if not np.isfinite(out).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(out))[0])
-        return Verdict("wrong", np.inf, f"y[{row}, {column}] is {out[row, column]}: not written, or overflowed")
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
+        return Verdict("wrong", np.inf, f"y{list(place)} is {out[place]}: not written, or overflowed")
     difference = np.abs(out - expected.y)
     # Where every product is zero the answer must be exactly zero.
     scale = np.where(expected.magnitude > 0, expected.magnitude, np.finfo(np.float64).tiny)
     relative = difference / scale
     worst = float(relative.max())
     if worst > expected.tolerance:
-        row, column = (int(i) for i in np.unravel_index(int(relative.argmax()), relative.shape))
+        place = tuple(int(i) for i in np.unravel_index(int(relative.argmax()), relative.shape))
         return Verdict(
             "wrong",
             worst,
-            f"y[{row}, {column}] is {out[row, column]:.7g}, float64 says {expected.y[row, column]:.7g}"
+            f"y{list(place)} is {out[place]:.7g}, float64 says {expected.y[place]:.7g}"
             f" (relative error {worst:.1e}, allowed {expected.tolerance:.1e})",
         )
     filled = np.count_nonzero(expected.y) / expected.y.size

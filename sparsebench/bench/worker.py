@@ -96,10 +96,12 @@ def _copies(problem: Problem, plan: Plan) -> int:
 class GroupRun:
     """Measures one group: all kernels of one problem, at one thread count."""
 
-    def __init__(self, group: Group, data: Path | None, kernels: dict[str, Kernel], page: Page, link: Link) -> None:
+    def __init__(
+        self, group: Group, data: Path | None, kernels: dict[str, dict[str, Kernel]], page: Page, link: Link
+    ) -> None:
         self.problem = group.problem
         self.group = group
-        self.kernels = [kernels[name] for name in group.kernels]
+        self.kernels = [kernels[group.problem.op][name] for name in group.kernels]
         self.data = data
         self.operands: Operands
         self.page = page
@@ -181,10 +183,11 @@ class GroupRun:
 
     def _arrays(self, layout: Layout) -> tuple[Any, Any]:
         """Return X and Y in a layout, the same arrays for every plan that takes it."""
-        from sparsebench.layouts import arrange, empty
+        from sparsebench.layouts import arrange
+        from sparsebench.memory import aligned_empty
 
         if layout not in self.arrays:
-            out = empty(self.problem.M, self.problem.N, layout)
+            out = aligned_empty(self.problem.y_shape_in(layout))
             self.arrays[layout] = (arrange(self.operands.x, layout), out)
         return self.arrays[layout]
 
@@ -279,11 +282,11 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
     from sparsebench.bench.machine import loaded_libraries
     from sparsebench.bench.sampler import Effort
     from sparsebench.errors import InputError, UnavailableError
-    from sparsebench.registry import kernels
+    from sparsebench.registry import all_kernels
     from sparsebench.suite import Group
 
     try:
-        known = kernels("matmul", job["level"])
+        known = all_kernels(job["level"])
     except UnavailableError as error:
         link.send({"event": "input_error", "message": str(error)})
         return

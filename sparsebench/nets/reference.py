@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from sparsebench.convolution import windows_of
 from sparsebench.errors import InputError
 from sparsebench.nets.base import Layer, Shape, shown
 from sparsebench.nets.layers import (
@@ -26,7 +26,6 @@ from sparsebench.nets.layers import (
 )
 from sparsebench.nets.network import Sequential
 from sparsebench.weights.matrix import require_real
-from sparsebench.window import Window
 
 Doubles = NDArray[np.float64]
 
@@ -115,7 +114,7 @@ def _apply(layer: Layer, arrays: Mapping[str, Doubles], x: Doubles) -> Doubles:
         case Conv2d():
             return _convolve(layer, arrays["weight"], x) + _per_channel(arrays.get("bias", np.zeros(1)), x)
         case MaxPool2d():
-            return np.asarray(_windows(x, layer.window, -np.inf).max(axis=(4, 5)))
+            return np.asarray(windows_of(x, layer.window, -np.inf).max(axis=(4, 5)))
         case ReLU():
             return np.maximum(x, 0)
         case GELU():
@@ -138,17 +137,9 @@ def _per_channel(array: Doubles, x: Doubles) -> Doubles:
     return array.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _windows(x: Doubles, window: Window, padding: float) -> Doubles:
-    """View x [N, C, H, W] as its windows [N, C, H', W', kh, kw]."""
-    (vertical, horizontal), (down, right), (dy, dx) = window.padding, window.stride, window.dilation
-    sides = ((0, 0), (0, 0), (vertical, vertical), (horizontal, horizontal))
-    padded = np.pad(x, sides, constant_values=padding)
-    return sliding_window_view(padded, window.span, axis=(2, 3))[:, :, ::down, ::right, ::dy, ::dx]
-
-
 def _convolve(layer: Conv2d, weight: Doubles, x: Doubles) -> Doubles:
     """Multiply every window by every filter: weight [out, in / groups, kh, kw], result [N, out, H', W']."""
-    windows = np.split(_windows(x, layer.window, 0.0), layer.groups, axis=1)
+    windows = np.split(windows_of(x, layer.window, 0.0), layer.groups, axis=1)
     filters = np.split(weight, layer.groups)
     parts = [np.tensordot(w, f, axes=((1, 4, 5), (1, 2, 3))) for w, f in zip(windows, filters, strict=True)]
     return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)

@@ -19,7 +19,8 @@ def problem_table(records: Sequence[Record], metric: Metric) -> Table:
     first = records[0]
     facets = {r["problem"]: _facets(r) for r in records}
     shared = {name: text for name, text in _facets(first).items() if all(f[name] == text for f in facets.values())}
-    heads = ["M x K", "N", *(name for name in _facets(first) if name not in shared and name not in ("M x K", "N"))]
+    always = (size_head(first), "N")
+    heads = [*always, *(name for name in _facets(first) if name not in shared and name not in always)]
     weights = list(dict.fromkeys(f["weights"] for f in facets.values()))
     kernels = shown_kernels(records)
     cases = {(r["problem"], r["kernel"]): r for r in records}
@@ -49,11 +50,16 @@ def problem_table(records: Sequence[Record], metric: Metric) -> Table:
     )
 
 
+def size_head(record: Record) -> str:
+    """Return what the column of sizes is called: a product's are M x K, a convolution's are a layer."""
+    return "M x K" if record["op"] == "matmul" else "layer"
+
+
 def _facets(record: Record) -> dict[str, str]:
     """Return what tells a problem from others of its table; "" where a facet has its default."""
     seed = re.search(r";seed=(\d+)", record["problem"])
     return {
-        "M x K": f"{record['M']}x{record['K']}",
+        size_head(record): record["shape"] or f"{record['M']}x{record['K']}",
         "N": str(record["N"]),
         "sparsity": f"{100 * (1 - record['density']):.4g}%",
         "X": "" if record["act_density"] == 1 else f"{100 * record['act_density']:.3g}%",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sparsebench import weights
+from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
 from sparsebench.suite.load import Loaded
 from sparsebench.suite.schema import ProblemTable
 from sparsebench.toml_tables import nearest
 
-DEFAULT_BASELINE = "mkl-dense"
+DEFAULT_BASELINES = {"matmul": "mkl-dense", "conv2d": "mkl-im2col"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,20 @@ def _matrices(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int
         raise InputError(f"weights '{source}' have no matrix of {absent[0][0]}x{absent[0][1]}; they have {had}")
 
 
+def _layers(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, str, float | None, Convolution | None]]:
+    """Yield (M, K, address, stored density, geometry) of each layer of a problem table."""
+    if table.op == "matmul":
+        for matrix in _matrices(table, data):
+            yield *matrix, None
+        return
+    for filters, channels, kh, kw, height, width in table.shapes or ():
+        window = replace(table.window, kernel=(kh, kw))
+        conv = Convolution(channels, height, width, window, table.groups)
+        yield filters, conv.taps, "random", None, conv
+
+
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
-    for M, K, address, stored_density in _matrices(table, data):
+    for M, K, address, stored_density, conv in _layers(table, data):
         for entry, N in product(table.patterns, table.n):
             pattern = entry.build(N)
             densities = table.density
@@ -106,6 +119,7 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
                     M=M,
                     K=K,
                     N=N,
+                    conv=conv,
                     pattern=pattern,
                     density=density,
                     act_density=act_density,
@@ -119,7 +133,7 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
 def expand(
     loaded: Loaded,
     *,
-    kernel_names: Sequence[str],
+    kernel_names: Mapping[str, Sequence[str]],
     cores: int,
     level: str,
     threads: Sequence[int | str] | None = None,
@@ -136,20 +150,23 @@ def expand(
         If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
     """
     suite = loaded.suite
-    if suite.baseline not in kernel_names:
-        wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names)}"
-        raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
-    narrowed = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
+    ops = {table.op for table in suite.problems}
+    for op in ops:
+        if suite.baseline is not None and suite.baseline not in kernel_names[op]:
+            wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names[op])}"
+            raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
+    narrowed = {op: _select(kernels, kernel_names[op], "--kernels") if kernels else kernel_names[op] for op in ops}
     merged: dict[str, tuple[Problem, set[str]]] = {}
     for number, table in enumerate(suite.problems):
-        chosen = _select(table.kernels, kernel_names, f"suite '{loaded.name}', problems[{number}].kernels")
+        where_named = f"suite '{loaded.name}', problems[{number}].kernels"
+        chosen = _select(table.kernels, kernel_names[table.op], where_named)
         for problem in _problems(table, data, seed):
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
-        Group(loaded.name, problem, names, count, level, suite.baseline)
+        Group(loaded.name, problem, names, count, level, suite.baseline or DEFAULT_BASELINES[problem.op])
         for count in _thread_counts(threads or suite.threads, cores)
         for problem, chosen_names in merged.values()
-        if (names := tuple(name for name in narrowed if name in chosen_names))
+        if (names := tuple(name for name in narrowed[problem.op] if name in chosen_names))
     ]
     if not groups:
         raise InputError(f"suite '{loaded.name}': --kernels leaves no kernel of the suite")
@@ -159,15 +176,16 @@ def expand(
 def single(
     problem: Problem,
     *,
-    kernel_names: Sequence[str],
+    kernel_names: Mapping[str, Sequence[str]],
     cores: int,
     level: str,
     threads: Sequence[int | str] | None = None,
     kernels: Sequence[str] | None = None,
 ) -> list[Group]:
     """Return groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
-    names = _select(kernels, kernel_names, "--kernels") if kernels else tuple(kernel_names)
-    group = Group("problem", problem, names, 1, level, DEFAULT_BASELINE)
+    known = kernel_names[problem.op]
+    names = _select(kernels, known, "--kernels") if kernels else tuple(known)
+    group = Group("problem", problem, names, 1, level, DEFAULT_BASELINES[problem.op])
     return [replace(group, threads=count) for count in _thread_counts(threads or [1], cores)]
 
 

@@ -9,8 +9,10 @@ from pydantic import BaseModel, BeforeValidator, Field, PositiveInt, model_valid
 from pydantic.config import JsonDict
 
 from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
+from sparsebench.problem import SIZES
 from sparsebench.tiling import preferred_lanes
 from sparsebench.toml_tables import STRICT
+from sparsebench.window import Window, pair
 
 
 def _as_list(value: Any) -> Any:
@@ -31,6 +33,10 @@ Numbers = Annotated[list[PositiveInt], _LISTED, _NOT_EMPTY]
 Densities = Annotated[list[Density], _LISTED, _NOT_EMPTY]
 Caches = Annotated[list[Literal["warm", "cold"]], _LISTED, _NOT_EMPTY]
 Layouts = Annotated[list[Literal["row", "blocked"]], _LISTED, _NOT_EMPTY]
+# One number, or [vertical, horizontal].
+_Natural = Annotated[int, Field(ge=0)]
+Side = PositiveInt | Annotated[list[PositiveInt], Field(min_length=2, max_length=2)]
+Margin = _Natural | Annotated[list[_Natural], Field(min_length=2, max_length=2)]
 Globs = Annotated[list[str], _LISTED, _NOT_EMPTY]
 Threads = Annotated[list[PositiveInt | Literal["all"]], _LISTED, _NOT_EMPTY]
 
@@ -103,11 +109,18 @@ class WeightsTable(_Table):
 class ProblemTable(_Table):
     """Problems: the product of all lists in this table."""
 
-    op: Literal["matmul"] = "matmul"
-    shapes: list[tuple[PositiveInt, PositiveInt]] | None = Field(
-        None, description="[M, K] each; with weights from files only these shapes are taken.", min_length=1
+    op: Literal["matmul", "conv2d"] = "matmul"
+    shapes: list[tuple[PositiveInt, ...]] | None = Field(
+        None,
+        description="matmul: [M, K] each; with weights from files only these shapes are taken."
+        " conv2d: [out, in, kh, kw, H, W] each.",
+        min_length=1,
     )
-    n: Numbers
+    n: Numbers = Field(description="matmul: columns of X; conv2d: batch.")
+    stride: Side = 1
+    padding: Margin = 0
+    dilation: Side = 1
+    groups: PositiveInt = 1
     patterns: Annotated[list[PatternTable], Field(min_length=1)]
     density: Densities = Field([0.05], description="Fraction of weights kept; a stored pattern has its own.")
     act_density: Densities = [1.0]
@@ -125,11 +138,31 @@ class ProblemTable(_Table):
             return data | {"shapes": [tuple(s) if isinstance(s, list) else s for s in data["shapes"]]}
         return data
 
+    @property
+    def window(self) -> Window:
+        """The window of conv2d tables, its kernel left to each shape."""
+        return Window((1, 1), pair(self.stride), pair(self.padding), pair(self.dilation))
+
+    @model_validator(mode="after")
+    def _shapes_fit_the_op(self) -> ProblemTable:
+        names = SIZES[self.op][:-1]
+        for number, shape in enumerate(self.shapes or ()):
+            if len(shape) != len(names):
+                raise ValueError(f"shapes[{number}] of op '{self.op}' must be [{', '.join(names)}]")
+        if self.op == "conv2d":
+            if self.weights != "random":
+                raise ValueError("op 'conv2d' takes weights 'random'")
+            if self.x_layout != ["row"]:
+                raise ValueError("x_layout is for op 'matmul'; a convolution's X is NCHW")
+        elif (self.window, self.groups) != (Window((1, 1)), 1):
+            raise ValueError("stride, padding, dilation and groups are for op 'conv2d'")
+        return self
+
     @model_validator(mode="after")
     def _random_needs_shapes(self) -> ProblemTable:
         if self.weights == "random":
             if self.shapes is None:
-                raise ValueError("weights 'random' need shapes = [[M, K], ...]")
+                raise ValueError(f"weights 'random' need shapes = [[{', '.join(SIZES[self.op][:-1])}], ...]")
             if any(pattern.name == "stored" for pattern in self.patterns):
                 raise ValueError("pattern 'stored' needs weights from a file")
         return self
@@ -159,7 +192,9 @@ class Suite(_Table):
     """A suite file."""
 
     title: str
-    baseline: str = Field("mkl-dense", description="Kernel over which speed-ups are given.")
+    baseline: str | None = Field(
+        None, description="Kernel over which speed-ups are given; mkl-dense, for conv2d mkl-im2col, unless named."
+    )
     threads: Threads = [1]
     problems: Annotated[list[ProblemTable], Field(min_length=1)]
     thresholds: list[ThresholdTable] = []

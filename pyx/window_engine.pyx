@@ -1,9 +1,14 @@
-# The plan for few columns of partitioned complementary sparsity with one lane; see windows.h. Include after
-# lane_groups.pxi.
+# The engine for few columns of partitioned complementary sparsity with one lane; see windows.h.
 
 from libc.stdint cimport uint8_t
+from cython.parallel cimport parallel, threadid
+
+from sparsebench.memory import aligned_empty
+
+include "native_plan.pxi"
 
 cdef extern from "windows.h" nogil:
+    int VLEN
     ctypedef struct windows_of_rows:
         ptrdiff_t windows
         int width
@@ -13,6 +18,14 @@ cdef extern from "windows.h" nogil:
                                float *, float *, ptrdiff_t) noexcept nogil
     int window_vectors(int n)
     window_fn pick_windows(int n)
+
+VECTOR_FLOATS = VLEN
+
+
+def vectors_for(int N):
+    """Vectors of rows in a block for N columns; 0 where this level has no such kernel."""
+    return window_vectors(N)
+
 
 cdef struct WindowCall:
     Operands io
@@ -52,8 +65,7 @@ cdef class WindowPlan(NativePlan):
             raise ValueError(f"no window kernel at this level for N = {N}, {values.shape[2]} vectors a block")
         self.operands = &self.native.io
         self.function = window_entry
-        self.operands.M, self.operands.K = windows.shape
-        self.operands.N = N
+        self.take(windows.shape[0], windows.shape[1], N, "row")
         self.native.windows = windows_of_rows(
             windows=values.shape[1], width=windows.width, values=&values[0, 0, 0, 0], place=&place[0, 0, 0, 0],
         )
@@ -65,7 +77,6 @@ cdef class WindowPlan(NativePlan):
         self.native.opened = &opened[0, 0]
         self.native.opened_floats = opened.shape[1]
         self.arrays = (windows, opened)
-        self.layout = "row"
         self.packed_bytes = windows.nbytes
         s = "s" if self.native.threads > 1 else ""
         self.detail = f"{values.shape[2]}x{VECTOR_FLOATS} rows by permutes, {self.native.threads} thread{s}"

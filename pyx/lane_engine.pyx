@@ -1,4 +1,4 @@
-# The plan shared by all kernels whose rows come in lane groups: panels of X are packed per thread into L2, the groups
+# The engine of all kernels whose rows come in lane groups: panels of X are packed per thread into L2, the groups
 # of W are walked over each panel, the work is a grid of (column tiles) x (row chunks). See lane_groups.h for the tiles.
 
 from libc.stdint cimport int32_t, int64_t, uint16_t
@@ -45,6 +45,7 @@ cdef struct Tile:
 
 cdef struct Call:
     Operands io
+    ptrdiff_t samples
     lane_groups groups
     ptrdiff_t kblock
     rows_fn rows
@@ -59,35 +60,40 @@ cdef struct Call:
 
 # One thread's share of the grid. Items are ordered tile by tile, so that a panel is packed once for adjacent chunks.
 cdef void work(const Call *call, int thread) noexcept nogil:
-    cdef ptrdiff_t items = call.n_tiles * call.n_chunks
+    cdef ptrdiff_t items = call.samples * call.n_tiles * call.n_chunks
     cdef ptrdiff_t first = items * thread // call.threads
     cdef ptrdiff_t last = items * (thread + 1) // call.threads
-    cdef ptrdiff_t item, b, k0, count, stride, packed = -1
+    cdef ptrdiff_t item, panel_number, b, k0, count, stride, packed = -1
+    cdef const float *x
+    cdef float *y
     cdef const Tile *tile
     cdef const int64_t *chunk
     cdef float *scratch = call.scratch + thread * call.scratch_stride
     cdef const float *panel
     for item in range(first, last):
         chunk = call.chunks + item % call.n_chunks
+        panel_number = item // call.n_chunks
+        x = call.io.x + panel_number // call.n_tiles * call.io.K * call.io.N
+        y = call.io.y + panel_number // call.n_tiles * call.io.M * call.io.N
         for b in range(call.groups.kblocks):
             k0 = b * call.kblock
             if call.rows != NULL:
-                call.rows(&call.groups, b, chunk[0], chunk[1], call.io.x + k0 * call.io.N, call.io.y)
+                call.rows(&call.groups, b, chunk[0], chunk[1], x + k0 * call.io.N, y)
                 continue
-            tile = call.tiles + item // call.n_chunks
+            tile = call.tiles + panel_number % call.n_tiles
             if call.direct:
-                panel = call.io.x + tile.x + k0 * tile.ld
+                panel = x + tile.x + k0 * tile.ld
                 stride = tile.ld
                 if tile.touch:
                     touch(panel, panel + min(call.kblock, call.io.K - k0) * stride)
             else:
                 panel = scratch
                 stride = tile.width
-                if call.groups.kblocks > 1 or packed != item // call.n_chunks:
+                if call.groups.kblocks > 1 or packed != panel_number:
                     count = min(call.kblock, call.io.K - k0)
-                    pack_panel(call.io.x + tile.x + k0 * tile.ld, tile.ld, count, tile.valid, tile.width, scratch)
-                    packed = item // call.n_chunks
-            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, call.io.y + tile.y, tile.ld, tile.valid)
+                    pack_panel(x + tile.x + k0 * tile.ld, tile.ld, count, tile.valid, tile.width, scratch)
+                    packed = panel_number
+            tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, y + tile.y, tile.ld, tile.valid)
 
 
 cdef void entry_point(void *context) noexcept nogil:
@@ -100,11 +106,14 @@ cdef void entry_point(void *context) noexcept nogil:
 
 
 cdef class Plan(NativePlan):
-    """W in lane groups, tiled for N columns; computes Y[M, N] = W[M, K] X[K, N] in float32."""
+    """W in lane groups, tiled for N columns; computes Y[M, N] = W[M, K] X[K, N] in float32.
+
+    With `samples`, X and Y are that many matrices one after another, as arrays of `x_shape` and `y_shape`.
+    """
 
     cdef Call native
 
-    def __cinit__(self, groups, tiling):
+    def __cinit__(self, groups, tiling, samples=1, x_shape=None, y_shape=None):
         cdef const int64_t[::1] start = groups.start
         cdef const uint16_t[::1] index = groups.index
         cdef const float[:, ::1] values = groups.values
@@ -120,8 +129,10 @@ cdef class Plan(NativePlan):
         )
         self.operands = &self.native.io
         self.function = entry_point
-        self.operands.M, self.operands.K = groups.shape
-        self.operands.N = tiling.N
+        self.take(groups.shape[0], groups.shape[1], tiling.N, tiling.layout)
+        self.native.samples = samples
+        if x_shape is not None:
+            self.x_shape, self.y_shape = x_shape, y_shape
         self.native.kblock = groups.kblock
         self.native.chunks = &chunks[0]
         self.native.n_chunks = chunks.shape[0] - 1
@@ -150,7 +161,6 @@ cdef class Plan(NativePlan):
         self.native.scratch = &scratch[0, 0]
         self.native.scratch_stride = scratch.shape[1]
         self.arrays = (groups, tiling, scratch)
-        self.layout = tiling.layout
         self.packed_bytes = groups.nbytes
         self.detail = tiling.describe(groups)
 

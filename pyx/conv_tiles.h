@@ -1,0 +1,155 @@
+/* Register tiles of convolution, for one vector length: included by conv.h once for every VN.
+ *
+ * A tile is R filters x T vectors of VN places; places are the pixels of the opened input's rows, so that a tap is one
+ * offset for all of them. Places between the rows of the output are computed too, and dropped when the tile is stored. */
+
+#define V JOIN(v, JOIN(VN, f))
+
+/* The places of a vector that are pixels of Y, side by side at y + to[t]. */
+ALWAYS_INLINE void CONV(store_pixels)(float *y, V v, const conv_tile *tile, int t)
+{
+    const int n = tile->count[t];
+    y += tile->to[t];
+    if (n == VN) {
+        *(V *)y = v;
+        return;
+    }
+#if VN == 16
+    _mm512_mask_storeu_ps(y, MASK(n), _mm512_maskz_compress_ps((__mmask16)tile->keep[t], (__m512)v));
+#else
+    for (int i = 0, to = 0; i < VN; i++)
+        if (tile->keep[t] >> i & 1)
+            y[to++] = v[i];
+#endif
+}
+
+ALWAYS_INLINE V CONV(finish)(V v, int relu)
+{
+    const __typeof__(v > 0) positive = v > 0;
+    return relu ? (V)(positive & (__typeof__(positive))v) : v;
+}
+
+/* R of the L filters of one lane group: per tap T loads, R broadcasts, R * T FMAs. */
+ALWAYS_INLINE void CONV(shared_tile)(int L, int R, int T, const float *restrict x, const int32_t *restrict offset,
+                                     const float *restrict w, ptrdiff_t count, const float *bias, int relu,
+                                     float *restrict y, ptrdiff_t ldy, const conv_tile *tile, int rows)
+{
+    V acc[8][4];
+    EACH (r, 0, R)
+        EACH (t, 0, T)
+            acc[r][t] = (V){0} + (r < rows ? bias[r] : 0);
+    for (ptrdiff_t j = 0; j < count; j++) {
+        const float *at = x + offset[j];
+        V xv[4];
+        EACH (t, 0, T)
+            xv[t] = *(const V *)(at + t * VN);
+        EACH (r, 0, R)
+            EACH (t, 0, T)
+                acc[r][t] += w[j * L + r] * xv[t];
+    }
+    EACH (r, 0, R)
+        if (r < rows)
+            EACH (t, 0, T)
+                CONV(store_pixels)(y + r * ldy, CONV(finish)(acc[r][t], relu), tile, t);
+}
+
+ALWAYS_INLINE void CONV(shared_groups)(int L, int T, CONV_PARAMETERS)
+{
+    const int R = L < REGISTER_ROWS ? L : REGISTER_ROWS;
+    for (ptrdiff_t g = g0; g < g1; g++) {
+        const int64_t first = G->start[g];
+        const ptrdiff_t row = G->row[g];
+        for (int r = 0; r < G->rows[g]; r += R)
+            CONV(shared_tile)(L, R, T, x, G->offset + first, G->values + first * L + r, G->start[g + 1] - first,
+                              G->bias + row + r, G->relu, y + (row + r) * ldy, ldy, tile, G->rows[g] - r);
+    }
+}
+
+/* P filters, each with taps of its own, interleaved so that P * T chains of FMAs hide the latency of one. */
+ALWAYS_INLINE void CONV(single_rows)(int P, int T, const conv_groups *G, ptrdiff_t g, const float *x, float *y,
+                                     ptrdiff_t ldy, const conv_tile *tile)
+{
+    V acc[4][4];
+    const int64_t *start = G->start + g;
+    ptrdiff_t common = start[1] - start[0];
+    for (int p = 1; p < P; p++)
+        common = start[p + 1] - start[p] < common ? start[p + 1] - start[p] : common;
+    EACH (p, 0, P)
+        EACH (t, 0, T)
+            acc[p][t] = (V){0} + G->bias[G->row[g + p]];
+    for (ptrdiff_t j = 0; j < common; j++)
+        EACH (p, 0, P) {
+            const float *at = x + G->offset[start[p] + j];
+            const float weight = G->values[start[p] + j];
+            EACH (t, 0, T)
+                acc[p][t] += weight * *(const V *)(at + t * VN);
+        }
+    EACH (p, 0, P) {
+        for (int64_t j = start[p] + common; j < start[p + 1]; j++) {
+            const float *at = x + G->offset[j];
+            EACH (t, 0, T)
+                acc[p][t] += G->values[j] * *(const V *)(at + t * VN);
+        }
+        EACH (t, 0, T)
+            CONV(store_pixels)(y + G->row[g + p] * ldy, CONV(finish)(acc[p][t], G->relu), tile, t);
+    }
+}
+
+ALWAYS_INLINE void CONV(single_groups)(int P, int T, CONV_PARAMETERS)
+{
+    ptrdiff_t g = g0;
+    for (; g + P <= g1; g += P)
+        CONV(single_rows)(P, T, G, g, x, y, ldy, tile);
+    for (; g < g1; g++)
+        CONV(single_rows)(1, T, G, g, x, y, ldy, tile);
+}
+
+#define SHARED(L, T)                                                                                                   \
+    static void CONV(tile_##L##_##T)(CONV_PARAMETERS) { CONV(shared_groups)(L, T, G, g0, g1, x, y, ldy, tile); }
+#define SINGLE(P, T)                                                                                                   \
+    static void CONV(tile_1_##T)(CONV_PARAMETERS) { CONV(single_groups)(P, T, G, g0, g1, x, y, ldy, tile); }
+
+SINGLE(4, 1)
+SHARED(4, 1)
+SHARED(8, 1)
+SHARED(16, 1)
+#if VN == VLEN
+SINGLE(4, 2)
+SINGLE(3, 3)
+SHARED(4, 2)
+SHARED(8, 2)
+SHARED(16, 2)
+#if REGISTER_VECTORS >= 3
+SHARED(4, 3)
+SHARED(8, 3)
+SHARED(16, 3)
+#endif
+#endif
+
+static conv_fn CONV(pick)(int lanes, int vectors)
+{
+    switch (lanes * 10 + vectors) {
+    case 11: return CONV(tile_1_1);
+    case 41: return CONV(tile_4_1);
+    case 81: return CONV(tile_8_1);
+    case 161: return CONV(tile_16_1);
+#if VN == VLEN
+    case 12: return CONV(tile_1_2);
+    case 13: return CONV(tile_1_3);
+    case 42: return CONV(tile_4_2);
+    case 82: return CONV(tile_8_2);
+    case 162: return CONV(tile_16_2);
+#if REGISTER_VECTORS >= 3
+    case 43: return CONV(tile_4_3);
+    case 83: return CONV(tile_8_3);
+    case 163: return CONV(tile_16_3);
+#endif
+#endif
+    default: return NULL;
+    }
+}
+
+#undef SHARED
+#undef SINGLE
+#undef V
+#undef VN

@@ -1,0 +1,35 @@
+/* Rows of pixels taken at a stride, by the vector where the stride is 2: convolutions open and unroll maps with it. */
+#ifndef SPARSEBENCH_STRIDED_H
+#define SPARSEBENCH_STRIDED_H
+
+#include "simd.h"
+
+#if VLEN == 16
+typedef int32_t vi __attribute__((vector_size(64)));
+#define EVEN ((vi){0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30})
+#elif VLEN == 8
+typedef int32_t vi __attribute__((vector_size(32)));
+#define EVEN ((vi){0, 2, 4, 6, 8, 10, 12, 14})
+#else
+typedef int32_t vi __attribute__((vector_size(16)));
+#define EVEN ((vi){0, 2, 4, 6})
+#endif
+
+/* to[i] = from[i * stride] for i < n; of x, nothing beyond from[(n - 1) * stride] is read. */
+static void copy_strided(float *restrict to, const float *restrict from, ptrdiff_t n, ptrdiff_t stride)
+{
+    ptrdiff_t i = 0;
+    if (stride == 1) {
+        memcpy(to, from, (size_t)n * sizeof(float));
+        return;
+    }
+    if (stride == 2)
+        for (; i + VLEN < n; i += VLEN) {
+            const vf low = *(const vf *)(from + 2 * i), high = *(const vf *)(from + 2 * i + VLEN);
+            *(vf *)(to + i) = __builtin_shuffle(low, high, EVEN);
+        }
+    for (; i < n; i++)
+        to[i] = from[i * stride];
+}
+
+#endif

@@ -1,0 +1,221 @@
+"""Opens inputs, lays out tiles and packs lane groups for the compiled convolution (`pyx/conv.h`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsebench import isa
+from sparsebench.convolution import Convolution
+from sparsebench.formats.lane_groups import LaneGroups
+from sparsebench.lane_plan import prepare_groups
+from sparsebench.memory import aligned_copy, aligned_empty
+from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, widths, worthwhile_threads
+
+if TYPE_CHECKING:
+    from sparsebench.kernel import Plan
+    from sparsebench.problem import Problem
+
+# The widest tile in vectors, as `conv_tile` of conv.h has room for.
+MOST_VECTORS = 3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Opening:
+    """Where the opened input keeps the pixels of x, and where each tap finds them.
+
+    Attributes
+    ----------
+    rows, pitch
+        Rows of one channel of a phase, and floats from one row to the next.
+    phases
+        int64 [phases, 7]: the fields of `conv_phase`.
+    taps
+        int32 [channels, kh, kw]: offset of each tap from the place of an output pixel.
+    floats
+        Size of the opened input, what a tile reads beyond the last pixel included.
+    """
+
+    stride: tuple[int, int]
+    rows: int
+    pitch: int
+    phases: NDArray[np.int64]
+    taps: NDArray[np.int32]
+    floats: int
+
+
+def _rows_and_pitch(conv: Convolution) -> tuple[int, int]:
+    """Rows of a phase's channel and their distance.
+
+    At stride 1 what pads the end of a row (a channel) pads the start of the next one too; but a row of the output needs
+    as many places as it has pixels.
+    """
+    (down, right), (vertical, horizontal) = conv.window.stride, conv.window.padding
+    if (down, right) == (1, 1):
+        return conv.height + vertical, max(conv.width + horizontal, conv.output[1])
+    return -(-(conv.height + 2 * vertical) // down), -(-(conv.width + 2 * horizontal) // right)
+
+
+def open_geometry(conv: Convolution, beyond: int) -> Opening:
+    """Lay out the opened input; `beyond` floats are read after the last place at most."""
+    window = conv.window
+    size, margin, stride = (conv.height, conv.width), window.padding, window.stride
+    rows, pitch = _rows_and_pitch(conv)
+    down, right = (np.arange(window.kernel[a]) * window.dilation[a] for a in (0, 1))
+    needed = sorted({(int(i) % stride[0], int(j) % stride[1]) for i in down for j in right})
+    # What follows the last channel of a phase: its lower border, where channels share it.
+    area = conv.channels * rows * pitch + margin[0] * pitch + margin[1]
+    phases = []
+    for number, phase in enumerate(needed):
+        first = [max(0, -(-(margin[a] - phase[a]) // stride[a])) for a in (0, 1)]
+        last = [-(-(size[a] + margin[a] - phase[a]) // stride[a]) for a in (0, 1)]
+        corner = (phase[0] - margin[0], phase[1] - margin[1])
+        phases.append((number * area, *corner, first[0], last[0], first[1], last[1]))
+    start = {phase: number * area for number, phase in enumerate(needed)}
+    taps = np.empty((conv.channels, *window.kernel), np.int64)
+    for i, y in enumerate(down):
+        for j, x in enumerate(right):
+            phase = (int(y) % stride[0], int(x) % stride[1])
+            taps[:, i, j] = start[phase] + y // stride[0] * pitch + x // stride[1]
+    taps += (np.arange(conv.channels) * rows * pitch)[:, None, None]
+    floats = int(taps.max()) + beyond
+    return Opening(
+        stride,
+        rows,
+        pitch,
+        np.array(phases, np.int64),
+        taps.astype(np.int32),
+        max(floats, len(needed) * area),
+    )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ConvTiling:
+    """Tiles over the places of one sample, and how threads share the work.
+
+    Attributes
+    ----------
+    tiles
+        int32 [tiles, 2 + 3 * MOST_VECTORS]: the fields of `conv_tile`.
+    widths
+        Vectors that tiles have.
+    copies
+        Opened inputs: one for each thread that works on samples of its own.
+    """
+
+    vlen: int
+    tiles: NDArray[np.int32]
+    widths: tuple[int, ...]
+    chunks: NDArray[np.int64]
+    threads: int
+    copies: int
+    useful: float
+
+    def describe(self, groups: LaneGroups) -> str:
+        """One line for the result: tile, share of places that are pixels, threads."""
+        return (
+            f"{min(groups.lanes, 8)}x{max(self.widths)} vectors of {self.vlen}, {self.useful:.0%} of places are pixels,"
+            f" {self.threads} thread{'s' if self.threads > 1 else ''}"
+        )
+
+
+def places_of(conv: Convolution, pitch: int) -> int:
+    """Places from the first pixel of the output to the last, rows `pitch` apart."""
+    height, width = conv.output
+    return (height - 1) * pitch + width
+
+
+def tiles_of(conv: Convolution, pitch: int, vlen: int, most: int) -> NDArray[np.int32]:
+    """Cut the places into tiles of at most `most` vectors, and say which of their places are pixels."""
+    places = places_of(conv, pitch)
+    found = []
+    at = 0
+    for vectors in widths(places, vlen, most):
+        place = np.arange(at, at + vectors * vlen).reshape(vectors, vlen)
+        inside = (place < places) & (place % pitch < conv.output[1])
+        pixel = place // pitch * conv.output[1] + place % pitch
+        fields = np.zeros((3, MOST_VECTORS), np.int64)
+        fields[0, :vectors] = np.where(inside, pixel, conv.pixels).min(axis=1)
+        fields[1, :vectors] = inside.sum(axis=1)
+        fields[2, :vectors] = (inside.astype(np.int64) << np.arange(vlen)).sum(axis=1)
+        found.append([at, vectors, *fields.ravel()])
+        at += vectors * vlen
+    return aligned_copy(np.array(found), np.int32)
+
+
+def supports_conv(problem: Problem, lanes: int) -> str | None:
+    """Return why lane groups of `lanes` filters cannot take the problem's convolution, or None."""
+    conv = problem.conv
+    assert conv is not None
+    if conv.taps > MAX_KBLOCK:
+        return f"filters have {conv.taps:,} taps; the packed layout numbers at most {MAX_KBLOCK:,}"
+    if problem.M // conv.groups % lanes and conv.groups > 1:
+        return f"lane groups of {lanes} filters would reach across groups of {problem.M // conv.groups}"
+    return None
+
+
+def _tap_offsets(groups: LaneGroups, opening: Opening, conv: Convolution, M: int) -> NDArray[np.int32]:
+    """Offset of each slot: its tap, in the channels of its filters' own group."""
+    own = opening.taps.reshape(conv.groups, -1)
+    group_of = groups.row // (M // conv.groups)
+    slots = np.diff(groups.start)
+    found = own[np.repeat(group_of, slots), groups.index[: groups.start[-1]]]
+    # The packed arrays hold one slot more than is used; see `assemble`.
+    return aligned_copy(np.append(found, 0), np.int32)
+
+
+def prepare_conv(
+    kernel: str,
+    pack: Callable[[int], LaneGroups],
+    lanes: int,
+    problem: Problem,
+    threads: int,
+    bias: NDArray[np.float32] | None = None,
+    relu: bool = False,
+) -> Plan:
+    """Build a compiled convolution; `pack` makes lane groups for a block of K, of all taps here.
+
+    A pointwise layer without bias is the product of a matrix with each sample, and is planned as one.
+    """
+    conv = problem.conv
+    assert conv is not None
+    if conv.pointwise and bias is None and not relu:
+        return prepare_groups(kernel, pack, lanes, problem, threads)
+    engine = isa.sibling(kernel, "conv_engine")
+    groups = pack(conv.taps)
+    tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads)
+    opening = open_geometry(conv, int(tiling.tiles[-1, 0]) + MOST_VECTORS * tiling.vlen)
+    start_values = aligned_empty(problem.M + 16)
+    start_values[:] = 0
+    if bias is not None:
+        start_values[: problem.M] = bias
+    offsets = _tap_offsets(groups, opening, conv, problem.M)
+    plan: Plan = engine.ConvPlan(groups, opening, offsets, tiling, problem.x_shape, problem.y_shape, start_values, relu)
+    return plan
+
+
+def conv_tiling(conv: Convolution, groups: LaneGroups, samples: int, level_vlen: int, threads: int) -> ConvTiling:
+    """Choose vector length, tiles and threads."""
+    pitch = _rows_and_pitch(conv)[1]
+    places = places_of(conv, pitch)
+    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen), level_vlen)
+    most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
+    tiles = tiles_of(conv, pitch, vlen, most)
+    work = groups.index.size * max(16, groups.lanes * places) * samples
+    used = worthwhile_threads(work, threads)
+    apart = samples >= used
+    pieces = 1 if apart else min(groups.groups, pieces_of(used, len(tiles)))
+    useful = conv.pixels / (int(tiles[:, 1].sum()) * vlen)
+    return ConvTiling(
+        vlen,
+        tiles,
+        tuple(sorted({int(count) for count in tiles[:, 1]})),
+        chunk_bounds(groups, pieces),
+        used,
+        used if apart else 1,
+        useful,
+    )
