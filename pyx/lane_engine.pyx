@@ -55,6 +55,7 @@ cdef struct Call:
     ptrdiff_t n_chunks
     int threads
     bint direct
+    bint streaming
     float *scratch
     ptrdiff_t scratch_stride
 
@@ -63,7 +64,7 @@ cdef void work(const Call *call, int thread) noexcept nogil:
     cdef ptrdiff_t items = call.samples * call.n_tiles * call.n_chunks
     cdef ptrdiff_t first = items * thread // call.threads
     cdef ptrdiff_t last = items * (thread + 1) // call.threads
-    cdef ptrdiff_t item, panel_number, b, k0, count, stride, packed = -1
+    cdef ptrdiff_t item, panel_number, tiles_of_sample, b, k0, count, stride, packed = -1
     cdef const float *x
     cdef float *y
     cdef const Tile *tile
@@ -71,8 +72,14 @@ cdef void work(const Call *call, int thread) noexcept nogil:
     cdef float *scratch = call.scratch + thread * call.scratch_stride
     cdef const float *panel
     for item in range(first, last):
-        chunk = call.chunks + item % call.n_chunks
-        panel_number = item // call.n_chunks
+        if call.streaming:
+            # Sample by sample, a few groups go along all columns: they read few rows of X, each as one stream.
+            tiles_of_sample = call.n_tiles * call.n_chunks
+            chunk = call.chunks + item % tiles_of_sample // call.n_tiles
+            panel_number = item // tiles_of_sample * call.n_tiles + item % call.n_tiles
+        else:
+            chunk = call.chunks + item % call.n_chunks
+            panel_number = item // call.n_chunks
         x = call.io.x + panel_number // call.n_tiles * call.io.K * call.io.N
         y = call.io.y + panel_number // call.n_tiles * call.io.M * call.io.N
         for b in range(call.groups.kblocks):
@@ -138,6 +145,7 @@ cdef class Plan(NativePlan):
         self.native.n_chunks = chunks.shape[0] - 1
         self.native.threads = tiling.choice.threads
         self.native.direct = tiling.choice.direct
+        self.native.streaming = tiling.choice.streaming
         self.native.n_tiles = max(1, len(tiling.tiles))
         if tiling.choice.axis == "rows":
             self.native.rows = pick_rows(groups.lanes, tiling.N)

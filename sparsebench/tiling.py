@@ -90,6 +90,8 @@ class Choice:
         Tiles read X where it is, nothing is packed.
     threads
         Threads used, of those allowed.
+    streaming
+        One lane group after another goes along all columns, rather than all of them over one tile after another.
     """
 
     axis: Axis
@@ -97,6 +99,7 @@ class Choice:
     kblock: int
     direct: bool
     threads: int
+    streaming: bool = False
 
 
 class ColumnTile(NamedTuple):
@@ -219,7 +222,12 @@ def model_choice(setting: Setting, groups: LaneGroups) -> Choice:
     if model_axis(setting) == "rows":
         return Choice("rows", 0, groups.kblock, True, threads)
     most = setting.max_vectors
-    return Choice("columns", most, groups.kblock, _in_place(setting, most), threads)
+    in_place = _in_place(setting, most)
+    # Where most rows of X are read by nobody, copying them all is the larger part of the work.
+    few_reads = setting.layout == "row" and groups.kblocks == 1 and 2 * groups.index.size <= setting.K
+    if few_reads and not in_place and _whole_vectors(setting):
+        return Choice("columns", most, groups.kblock, True, threads, streaming=True)
+    return Choice("columns", most, groups.kblock, in_place, threads)
 
 
 def _in_place(setting: Setting, most: int) -> bool:
@@ -246,7 +254,7 @@ def alternatives(setting: Setting, choice: Choice, variable: str) -> list[Choice
         return [Choice("columns", most, kblock, _in_place(setting, most), choice.threads)]
     if variable == "threads":
         return [replace(choice, threads=count) for count in sorted({1, setting.threads} - {choice.threads})]
-    if choice.axis == "rows":
+    if choice.axis == "rows" or choice.streaming:
         return []
     if variable == "vectors":
         return [replace(choice, vectors=v) for v in range(1, setting.max_vectors + 1) if v != choice.vectors]
@@ -295,7 +303,7 @@ def lay_out(setting: Setting, choice: Choice, groups: LaneGroups) -> Tiling:
             0,
         )
     tiles = column_tiles(setting.N, setting.layout, setting.vlen, choice.vectors)
-    pieces = min(groups.groups, pieces_of(used, len(tiles) * setting.samples))
+    pieces = groups.groups if choice.streaming else min(groups.groups, pieces_of(used, len(tiles) * setting.samples))
     width = max(tile.vectors for tile in tiles) * setting.vlen
     touch = setting.layout != "row" and setting.caches.l2 < 4 * setting.K * setting.N
     panel = 0 if choice.direct else -(-groups.kblock * width // 16) * 16

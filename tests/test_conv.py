@@ -33,6 +33,7 @@ GEOMETRIES = (
     "16x8x3x3x14x14x3:padding=1",
     "17x6x1x1x7x7x2",
     "33x16x1x1x40x40x2",
+    "8x600x1x1x20x20x2",
     "8x4x1x1x9x9x1:stride=2",
     "12x4x3x3x15x13x2:stride=2;padding=1",
     "8x3x5x5x32x32x1",

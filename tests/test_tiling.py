@@ -136,6 +136,21 @@ def test_an_x_that_lies_in_l2_is_not_packed() -> None:
     assert not choice_of(setting(512, 512, 1024)).direct
 
 
+def test_few_reads_of_a_large_x_are_streams() -> None:
+    case = setting(8, 9000, 1024)
+    few = lane_groups_of(M=8, K=9000, slots=4000)
+    choice = model_choice(case, few)
+    assert choice.streaming
+    assert choice.direct
+    assert not model_choice(case, lane_groups_of(M=8, K=9000, slots=5000)).streaming
+    assert not model_choice(setting(8, 9000, 1023), few).streaming  # its last vector would be read beyond X
+
+
+def lane_groups_of(M: int, K: int, slots: int) -> LaneGroups:
+    values = np.ones((M, slots), np.float32)
+    return replace(from_dense(values, 8, slots), shape=(M, K))
+
+
 def test_column_blocks_are_never_packed_but_touched_where_x_leaves_l2() -> None:
     small, large = setting(512, 512, 129, layout="blocked"), setting(512, 512, 1024, layout="blocked")
     assert choice_of(small).direct
