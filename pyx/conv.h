@@ -55,7 +55,8 @@ typedef struct {
 } conv_input;
 
 /* Copies channels [c0, c1) of one sample into the opened input. */
-static void open_input(const conv_input *in, const float *restrict x, float *restrict opened, ptrdiff_t c0, ptrdiff_t c1)
+static void open_input(const conv_input *in, const float *restrict x, float *restrict opened, ptrdiff_t c0,
+                       ptrdiff_t c1)
 {
     for (ptrdiff_t p = 0; p < in->phases; p++) {
         const conv_phase *phase = in->phase + p;

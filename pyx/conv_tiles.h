@@ -1,7 +1,8 @@
 /* Register tiles of convolution, for one vector length: included by conv.h once for every VN.
  *
  * A tile is R filters x T vectors of VN places; places are the pixels of the opened input's rows, so that a tap is one
- * offset for all of them. Places between the rows of the output are computed too, and dropped when the tile is stored. */
+ * offset for all of them. Places between the rows of the output are computed too, and dropped when the tile is stored.
+ */
 
 #define V JOIN(v, JOIN(VN, f))
 

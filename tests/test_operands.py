@@ -99,3 +99,11 @@ def test_alignment(shape: int | tuple[int, ...]) -> None:
 
 def test_memory_that_is_there_is_granted() -> None:
     require_memory(1, "a byte")
+
+
+def test_large_arrays_begin_on_a_huge_page() -> None:
+    large = aligned_empty((600, 1000))
+    assert large.ctypes.data % (2 << 20) == 0
+    large[...] = 1
+    assert large.sum() == 600_000
+    assert aligned_empty(1000).ctypes.data % 64 == 0
