@@ -112,7 +112,8 @@ def load(str path, str layer="gnu"):
     UnavailableError
         If the library cannot be loaded, lacks a function, or takes another layer than the one asked for.
     """
-    global library, gemm, gemv, pack_size, pack, compute, jit_create, jit_get, jit_destroy, create_csr, create_bsr, destroy
+    global library, gemm, gemv, pack_size, pack, compute, jit_create, jit_get, jit_destroy
+    global create_csr, create_bsr, destroy
     global set_mm_hint, set_mv_hint, set_memory_hint, optimize, sparse_mm, sparse_mv
     if library != NULL:
         return
@@ -217,12 +218,14 @@ cdef void call_jit(void *context) noexcept nogil:
 
 cdef void call_sparse_mm_columns(void *context) noexcept nogil:
     cdef Call *c = <Call *>context
-    c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, COLUMN_MAJOR, c.io.x, c.io.N, c.io.K, 0.0, c.io.y, c.io.M)
+    c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, COLUMN_MAJOR, c.io.x, c.io.N, c.io.K, 0.0,
+                                 c.io.y, c.io.M)
 
 
 cdef void call_sparse_mm(void *context) noexcept nogil:
     cdef Call *c = <Call *>context
-    c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, ROW_MAJOR, c.io.x, c.io.N, c.io.N, 0.0, c.io.y, c.io.N)
+    c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, ROW_MAJOR, c.io.x, c.io.N, c.io.N, 0.0, c.io.y,
+                                 c.io.N)
 
 
 cdef void call_sparse_mv(void *context) noexcept nogil:
@@ -280,8 +283,8 @@ def dense(const float[:, ::1] w, int N, str routine, str layout="row"):
     elif routine == "sgemv" and N == 1 and not columns:
         plan.function = call_gemv
     elif routine == "sgemm_jit" and not columns:
-        status = jit_create(&plan.native.jitter, ROW_MAJOR, NO_TRANS, NO_TRANS, plan.operands.M, N, plan.operands.K, 1.0,
-                            plan.operands.K, N, 0.0, N)
+        status = jit_create(&plan.native.jitter, ROW_MAJOR, NO_TRANS, NO_TRANS, plan.operands.M, N, plan.operands.K,
+                            1.0, plan.operands.K, N, 0.0, N)
         if status != JIT_SUCCESS:
             return None
         plan.native.jitted = jit_get(plan.native.jitter)

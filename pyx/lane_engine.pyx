@@ -5,8 +5,6 @@ from libc.stdint cimport int32_t, int64_t, uint16_t
 from libc.stdlib cimport free, malloc
 from cython.parallel cimport parallel, threadid
 
-import numpy as np
-
 from sparsebench.memory import aligned_empty
 
 include "native_plan.pxi"
@@ -159,7 +157,8 @@ cdef class Plan(NativePlan):
                 self.native.tiles[i] = Tile(
                     x=tile.block * self.operands.K + tile.column - tile.block,
                     y=tile.block * self.operands.M + tile.column - tile.block,
-                    ld=tile.ld, width=tile.vectors * tiling.vlen, valid=tile.valid, touch=tiling.touch and tile.column == tile.block,
+                    ld=tile.ld, width=tile.vectors * tiling.vlen, valid=tile.valid,
+                    touch=tiling.touch and tile.column == tile.block,
                     compute=pick_columns(groups.lanes, tile.vectors, tiling.vlen),
                 )
                 if self.native.tiles[i].compute == NULL:
