@@ -219,13 +219,13 @@ cdef void call_jit(void *context) noexcept nogil:
 cdef void call_sparse_mm_columns(void *context) noexcept nogil:
     cdef Call *c = <Call *>context
     c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, COLUMN_MAJOR, c.io.x, c.io.N, c.io.K, 0.0,
-                                 c.io.y, c.io.M)
+                               c.io.y, c.io.M)
 
 
 cdef void call_sparse_mm(void *context) noexcept nogil:
     cdef Call *c = <Call *>context
     c.last_status |= sparse_mm(NON_TRANSPOSE, 1.0, c.handle, general, ROW_MAJOR, c.io.x, c.io.N, c.io.N, 0.0, c.io.y,
-                                 c.io.N)
+                               c.io.N)
 
 
 cdef void call_sparse_mv(void *context) noexcept nogil:

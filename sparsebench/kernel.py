@@ -61,6 +61,7 @@ class Kernel:
     """One way to compute a problem.
 
     `dense` kernels multiply by every weight, zeros included: their roofline is that of 2 M K N operations.
+    `skips_zeros` kernels read and multiply only what meets a non-zero activation.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
     """
@@ -73,6 +74,7 @@ class Kernel:
     prepare: Callable[[Problem, Weights, int], Plan]
     level: str = ""
     dense: bool = False
+    skips_zeros: bool = False
     timed_in: Literal["native", "python"] = "native"
     missing: str | None = None
     version: str = ""

@@ -56,6 +56,7 @@ def compiled(level: str) -> list[Kernel]:
                 prepare=module.prepare,
                 level=level,
                 dense=getattr(module, "DENSE", False),
+                skips_zeros=getattr(module, "SKIPS_ZEROS", False),
                 version=sparsebench.__version__,
             )
         )

@@ -33,6 +33,8 @@ class CaseResult:
         Seconds per call, one value a round, in round order.
     inner
         Calls per sample.
+    selection_s
+        What of the median is listing the non-zero activations, timed apart; None for kernels that list none.
     stopped_by
         Why rounds ended: "precise" (narrow intervals), "budget" (time was up), "rounds" (most rounds made); "" where
         nothing was measured.
@@ -79,6 +81,7 @@ class CaseResult:
     inner: int = 0
     stopped_by: str = ""
     prepare_s: float | None = None
+    selection_s: float | None = None
     packed_bytes: int | None = None
     max_rel_error: float | None = None
     layout: str = "row"
@@ -183,7 +186,7 @@ COLUMNS = (
     "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
     "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
     "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
-    "remarks", "prepare_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense", "baseline",
-    "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound", "max_rel_error",
-    "kept_l1", "kept_l2", "group",
+    "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense",
+    "baseline", "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound",
+    "max_rel_error", "kept_l1", "kept_l2", "group",
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -84,6 +86,34 @@ def test_a_blocked_layout_needs_a_cache_line() -> None:
     assert "at least 16" in (registry.kernels()["csr"].supports(problem) or "")
 
 
+@pytest.mark.parametrize("level", isa.built())
+def test_non_zero_activations_alone(level: str) -> None:
+    if level not in isa.available():
+        pytest.skip(f"this CPU does not have level {level}")
+    kernel = registry.kernels("matmul", level)["complementary-ss"]
+    for lanes in (1, 4, 8, 16):
+        for number, (M, K) in enumerate(((1, 1), (7, 13), (67, 101), (130, 64), (320, 40))):
+            for N in (1, 2, 7, 16, 17):
+                for act_density in (0.01, 0.3, 0.9):
+                    pattern = parse_pattern(f"complementary/{lanes}")
+                    problem = Problem("matmul", M, K, N, pattern, density=0.2, act_density=act_density)
+                    run_case(kernel, problem, threads=1 + (number + N) % 3)
+
+
+def test_non_zero_activations_are_asked_for() -> None:
+    kernel = registry.kernels()["complementary-ss"]
+    dense = Problem("matmul", 8, 8, 1, parse_pattern("complementary/4"), density=0.5)
+    assert "activation density below 1" in (kernel.supports(dense) or "")
+    assert "up to 64" in (kernel.supports(replace(dense, N=65, act_density=0.5)) or "")
+    assert "pattern" in (kernel.supports(replace(dense, pattern=parse_pattern("unstructured"))) or "")
+
+
+def test_scipy_multiplies_sparse_by_sparse() -> None:
+    for N in (1, 9):
+        problem = Problem("matmul", 40, 50, N, parse_pattern("complementary/4"), density=0.2, act_density=0.2)
+        run_case(registry.kernels()["scipy-ss"], problem, threads=1)
+
+
 @pytest.mark.parametrize("overlay", [1, 2, 16, 20, 32, 33])
 def test_partitioned_lanes_of_one(overlay: int) -> None:
     """Up to 32 the inputs of a window are permuted in registers, where the level can."""
@@ -105,6 +135,8 @@ def test_every_kernel_at_every_density(name: str, density: float) -> None:
         for pattern in PATTERNS
         for M, K, N in ((64, 64, 16), (48, 96, 1), (33, 70, 5))
     ]
+    if "-ss" in name:
+        problems = [replace(problem, act_density=0.3) for problem in problems]
     able = [problem for problem in problems if not kernel.supports(problem)]
     assert able
     for problem in able:

@@ -29,8 +29,10 @@ def test_the_names_that_suites_use() -> None:
 
 @pytest.mark.parametrize("level", isa.available())
 def test_every_level_has_our_kernels(level: str) -> None:
-    ours = {kernel.name: kernel.level for kernel in registry.compiled(level)}
-    assert ours == dict.fromkeys(["block", "complementary", "csr", "dense"], level)
+    ours = {(kernel.op, kernel.name): kernel.level for kernel in registry.compiled(level)}
+    names = ["block", "complementary", "csr", "dense"]
+    expected = [("matmul", "complementary-ss"), *((op, name) for op in ("matmul", "conv2d") for name in names)]
+    assert ours == dict.fromkeys(expected, level)
 
 
 def test_an_unavailable_level_is_refused() -> None:

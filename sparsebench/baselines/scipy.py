@@ -43,6 +43,21 @@ def _supports_bsr(problem: Problem) -> str | None:
     return None
 
 
+def _prepare_ss(problem: Problem, weights: Weights, threads: int) -> Plan:
+    matrix = weights.csr
+    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+
+    def compute(x: Matrix, out: Matrix) -> Matrix:
+        product: Matrix = (matrix @ sparse.csr_array(x)).toarray(out=out)
+        return product
+
+    return PythonPlan(compute, nbytes, "csr_array @ csr_array(x), result as an array, 1 thread")
+
+
+def _supports_ss(problem: Problem) -> str | None:
+    return None if problem.act_density < 1 else "needs an activation density below 1"
+
+
 def _prepare_im2col_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     conv = problem.conv
     assert conv is not None
@@ -68,6 +83,7 @@ def _kernel(name: str, summary: str, supports: Any, prepare: Any, op: str = "mat
 
 KERNELS = [
     _kernel("scipy-csr", "csr_array @ x, one thread", lambda problem: None, _prepare_csr),
+    _kernel("scipy-ss", "csr_array @ csr_array(x), conversions in the time, one thread", _supports_ss, _prepare_ss),
     _kernel("scipy-bsr", "bsr_array @ x, one thread", _supports_bsr, _prepare_bsr),
     _kernel(
         "scipy-im2col-csr",

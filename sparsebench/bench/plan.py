@@ -213,7 +213,7 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
     caches = machine.cache_sizes()
     for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
         for result in results:
-            _set_roof(result, plan.kernels[result.op][result.kernel].dense, ceilings, caches)
+            _set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
         folder.append(results)
         yield results
     folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
@@ -221,20 +221,20 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
 
 def _set_roof(
     result: CaseResult,
-    dense: bool,
+    kernel: Kernel,
     ceilings: dict[tuple[str, int], Ceilings],
     caches: dict[str, int | None],
 ) -> None:
     """Say what this machine would allow a case to take at best."""
     if result.nnz is None or result.packed_bytes is None:
         return
-    multiplied = result.M * result.K if dense else result.nnz
+    multiplied = result.M * result.K if kernel.dense else result.nnz
+    met = result.act_density if kernel.skips_zeros else 1.0
     problem = Problem.parse(result.problem)
     # W as it is packed, X and Y once each.
-    nbytes = result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
-    found = roof(
-        2 * multiplied * problem.columns, nbytes, ceilings[result.level, result.threads], caches, result.threads
-    )
+    nbytes = met * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
+    flops = 2 * met * multiplied * problem.columns
+    found = roof(flops, nbytes, ceilings[result.level, result.threads], caches, result.threads)
     result.roofline_s, result.bound = found.seconds, found.bound
 
 

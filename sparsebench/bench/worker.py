@@ -14,6 +14,7 @@ import mmap
 import os
 import random
 import signal
+import statistics
 import struct
 import sys
 import uuid
@@ -91,6 +92,19 @@ def _copies(problem: Problem, plan: Plan) -> int:
     sizes = cache_sizes()
     last_level = sizes["L3"] or sizes["L2"] or _USUAL_CACHE
     return max(2, -(-2 * last_level // max(plan.packed_bytes, 1)))
+
+
+def _selection_seconds(plan: Plan) -> float | None:
+    """Time the listing of non-zero activations apart, for plans that have one."""
+    from sparsebench._kernels._timer import Timer
+    from sparsebench.bench.sampler import calibrate
+
+    entry = getattr(plan, "selection_entry", 0)
+    if not entry:
+        return None
+    timer = Timer(entry, [plan.context])
+    calls = calibrate(timer, 1e-3)
+    return float(statistics.median(timer.seconds(calls) / calls for _ in range(7)))
 
 
 class GroupRun:
@@ -258,6 +272,7 @@ class GroupRun:
             result.rounds = len(contender.samples_s)
             result.stopped_by = stopped_by
             result.median_s, result.ci_low_s, result.ci_high_s = interval.estimate, interval.low, interval.high
+            result.selection_s = _selection_seconds(self.plans[contender.name][0])
 
 
 def _die_with_parent() -> None:
