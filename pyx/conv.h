@@ -99,13 +99,4 @@ static conv_fn pick_conv(int lanes, int vectors, int vlen)
     }
 }
 
-#ifdef _OPENMP
-#define BARRIER _Pragma("omp barrier")
-#else
-#define BARRIER
-#endif
-
-/* Waits for the other threads of the parallel region that calls it. */
-static void barrier(void) { BARRIER }
-
 #endif

@@ -34,6 +34,8 @@ cdef extern from "conv.h" nogil:
         const conv_phase *phase
     void open_input(const conv_input *source, const float *x, float *opened, ptrdiff_t c0, ptrdiff_t c1)
     conv_fn pick_conv(int lanes, int vectors, int vlen)
+
+cdef extern from "barrier.h" nogil:
     void barrier()
 
 

@@ -23,12 +23,14 @@ cdef extern from "sparse_columns.h" nogil:
     add_columns_fn pick_add_columns(int lanes)
     ptrdiff_t compress(const float *x, ptrdiff_t n, int32_t *index, float *value)
 
-# What a thread works in: one sample's column of X, its lists, its column of Y with all rows of the last set.
+cdef extern from "barrier.h" nogil:
+    void barrier()
+
+# What a thread works in: one sample's column of X, and its lists.
 cdef struct Scratch:
     float *column
     int32_t *index
     float *value
-    float *y
 
 cdef struct Call:
     Operands io
@@ -36,6 +38,9 @@ cdef struct Call:
     add_columns_fn add
     int threads
     Scratch *scratch
+    # Columns of Y, each with all rows of the last set, real or not.
+    float *y
+    ptrdiff_t ldy
 
 
 cdef ptrdiff_t listed(const Call *call, ptrdiff_t sample, const Scratch *scratch) noexcept nogil:
@@ -52,32 +57,34 @@ cdef ptrdiff_t listed(const Call *call, ptrdiff_t sample, const Scratch *scratch
     return count
 
 
-cdef void add_sets(const Call *call, const Scratch *scratch, ptrdiff_t count, ptrdiff_t first,
-                   ptrdiff_t last) noexcept nogil:
-    """Compute the rows of sets [first, last) into the scratch's y, whose last set has all its rows, real or not."""
-    cdef ptrdiff_t rows = call.columns.set_rows
-    memset(scratch.y + first * rows, 0, (last - first) * rows * sizeof(float))
-    call.add(&call.columns, first, last, scratch.index, scratch.value, count, scratch.y + first * rows)
+cdef void add_sets(const Call *call, int thread, ptrdiff_t sample, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+    """Compute the rows of sets [first, last) of one column of Y."""
+    cdef const Scratch *scratch = call.scratch + thread
+    cdef ptrdiff_t count = listed(call, sample, scratch)
+    cdef float *y = call.y + sample * call.ldy + first * call.columns.set_rows
+    memset(y, 0, (last - first) * call.columns.set_rows * sizeof(float))
+    call.add(&call.columns, first, last, scratch.index, scratch.value, count, y)
 
 
 cdef void one_sample(const Call *call, int thread) noexcept nogil:
     """N = 1: each thread lists the non-zeros for itself and computes its share of the sets."""
-    cdef const Scratch *scratch = call.scratch + thread
     cdef ptrdiff_t first = call.columns.sets * thread // call.threads
     cdef ptrdiff_t last = call.columns.sets * (thread + 1) // call.threads
     cdef ptrdiff_t row = first * call.columns.set_rows
-    add_sets(call, scratch, listed(call, 0, scratch), first, last)
-    memcpy(call.io.y + row, scratch.y + row, (min(last * call.columns.set_rows, call.io.M) - row) * sizeof(float))
+    add_sets(call, thread, 0, first, last)
+    memcpy(call.io.y + row, call.y + row, (min(last * call.columns.set_rows, call.io.M) - row) * sizeof(float))
 
 
 cdef void samples(const Call *call, int thread) noexcept nogil:
-    """Whole samples to each thread."""
-    cdef const Scratch *scratch = call.scratch + thread
+    """Whole samples to each thread; then rows of Y, so that no two threads write to one cache line for long."""
     cdef ptrdiff_t sample, m
     for sample in range(call.io.N * thread // call.threads, call.io.N * (thread + 1) // call.threads):
-        add_sets(call, scratch, listed(call, sample, scratch), 0, call.columns.sets)
-        for m in range(call.io.M):
-            call.io.y[m * call.io.N + sample] = scratch.y[m]
+        add_sets(call, thread, sample, 0, call.columns.sets)
+    if call.threads > 1:
+        barrier()
+    for m in range(call.io.M * thread // call.threads, call.io.M * (thread + 1) // call.threads):
+        for sample in range(call.io.N):
+            call.io.y[m * call.io.N + sample] = call.y[sample * call.ldy + m]
 
 
 cdef void entry_point(void *context) noexcept nogil:
@@ -113,7 +120,8 @@ cdef class SparsePlan(NativePlan):
         cdef const uint16_t[:, ::1] row = columns.row
         cdef const float[:, :, ::1] values = columns.values
         cdef int i
-        cdef float[::1] column, value, y
+        cdef float[::1] column, value
+        cdef float[:, ::1] y
         cdef int32_t[::1] index
         if not 0 < threads <= 64:
             raise ValueError(f"{threads} threads; this plan takes from 1 to 64")
@@ -132,10 +140,13 @@ cdef class SparsePlan(NativePlan):
         room = columns.shape[1] + 32
         for i in range(threads):
             column, value, index = aligned_empty(room), aligned_empty(room), aligned_empty(room, np.int32)
-            y = aligned_empty(row.shape[1] * self.native.columns.set_rows + 16)
-            self.scratch[i] = Scratch(column=&column[0], index=&index[0], value=&value[0], y=&y[0])
-            held.append((column, value, index, y))
-        self.arrays = (columns, held)
+            self.scratch[i] = Scratch(column=&column[0], index=&index[0], value=&value[0])
+            held.append((column, value, index))
+        # A line more, so that columns do not all begin in one set of the cache.
+        y = aligned_empty((N, row.shape[1] * self.native.columns.set_rows + 16))
+        self.native.y = &y[0, 0]
+        self.native.ldy = y.shape[1]
+        self.arrays = (columns, held, y)
         self.packed_bytes = columns.nbytes
         sets, s = row.shape[1], "s" if threads > 1 else ""
         self.detail = f"columns of {sets} set{'s' if sets > 1 else ''} x {columns.lanes} lanes, {threads} thread{s}"
