@@ -244,7 +244,7 @@ def _geometry(text: str, op: str, sizes: str, options: dict[str, str]) -> tuple[
         raise InputError(f"op '{op}' is not known; known: {', '.join(SIZES)}")
     numbers = [int(number) for number in sizes.split("x")]
     if len(numbers) != len(SIZES[op]):
-        raise InputError(f"problem '{text}': {op} has {len(SIZES[op])} sizes, {'x'.join(SIZES[op])}; got {sizes}")
+        raise InputError(f"problem '{text}': {op} has {len(SIZES[op])} sizes, {' x '.join(SIZES[op])}; got {sizes}")
     window = {name: _pair(text, name, options[name]) for name in _WINDOW if name in options}
     if op == "matmul":
         if "groups" in options or window:

@@ -269,8 +269,47 @@ def test_lists(subject: str, tmp_path: Path) -> None:
     rows = json.loads(sparsebench("list", subject, "--json", cwd=tmp_path).stdout)
     names = [next(iter(row.values())) for row in rows]
     assert all(name in plain.stdout for name in names)
-    expected = {"suites": "smoke", "kernels": "mkl-bsr", "patterns": "stored"}[subject]
+    expected = {"suites": "smoke", "kernels": "mkl-im2col", "patterns": "stored"}[subject]
     assert expected in names
+
+
+def test_tuned_plans_are_listed_and_forgotten(tmp_path: Path) -> None:
+    own = {"SPARSEBENCH_CACHE": str(tmp_path / "cache")}
+    assert "nothing tuned" in sparsebench("tune", cwd=tmp_path, **own).stdout
+    done = sparsebench(
+        *("run", "--problem", PROBLEM, "--kernels", "complementary", "--tune", "--budget", "0.2", "--out", "r", "-q"),
+        cwd=tmp_path,
+        **own,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "r" / "run.json").read_text())["settings"]["tune"]
+    (name,) = json.loads(sparsebench("tune", "--json", cwd=tmp_path, **own).stdout)
+    assert "64x96x8" in name
+    assert "64x96x8" in sparsebench("tune", cwd=tmp_path, **own).stdout
+    assert sparsebench("tune", "--clear", cwd=tmp_path, **own).stdout == "forgot 1 tuned plan\n"
+
+
+def test_convolutions_and_layouts_run_and_are_plotted(tmp_path: Path) -> None:
+    problems = [
+        "conv2d:8x4x3x3x9x9x2:complementary/4+0.75:f32;padding=1",
+        "matmul:64x96x32:complementary/8+0.75:f32;layout=blocked",
+        "matmul:64x96x1:complementary/8+0.75:f32@0.2",
+    ]
+    asked = [word for problem in problems for word in ("--problem", problem)]
+    done = sparsebench("run", *asked, "--budget", "0.5", "--out", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "8x4x3x3@9x9" in done.stdout
+    table = pd.read_csv(tmp_path / "r" / "results.csv").set_index(["op", "layout", "kernel"])
+    assert (table.status.isin(["ok", "unsupported"])).all()
+    assert (table.loc[("conv2d", "row", "complementary"), "pixels"] == 81).all()
+    assert "blocked X and Y" in table.loc[("matmul", "blocked"), "detail"]["complementary"]
+    assert table[table.selection_s.notna()].index.get_level_values("kernel").tolist() == ["complementary-ss"]
+    drawn = sparsebench("report", "r", "--plot", "N", "--metric", "median", "-o", "n.svg", cwd=tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "n.svg").stat().st_size > 5000
+    refused = sparsebench("report", "r", "--plot", "N", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--plot needs --output" in refused.stderr
 
 
 def test_help_and_version_import_nothing_heavy(tmp_path: Path) -> None:

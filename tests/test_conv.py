@@ -158,7 +158,10 @@ def test_every_pixel_is_stored_once() -> None:
 def test_bad_convolutions_are_told() -> None:
     for text, says in (
         ("conv2d:8x8x3x3x2x2x1:unstructured+0.5:f32", "input has 2 x 2 pixels"),
-        ("conv2d:8x8x3x3x9x9:unstructured+0.5:f32", "conv2d has 7 sizes, outxinxkhxkwxHxWxbatch; got 8x8x3x3x9x9"),
+        (
+            "conv2d:8x8x3x3x9x9:unstructured+0.5:f32",
+            "conv2d has 7 sizes, out x in x kh x kw x H x W x batch; got 8x8x3x3x9x9",
+        ),
         ("conv2d:8x8x3x3x9x9x1:unstructured+0.5:f32;stride=0", "stride is"),
         ("conv2d:8x8x3x3x9x9x1:unstructured+0.5:f32;stride=a", "stride 'a' is neither a number nor"),
         ("conv2d:8x9x3x3x9x9x1:unstructured+0.5:f32;groups=2", "must divide the 9 channels"),

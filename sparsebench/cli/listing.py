@@ -52,7 +52,7 @@ def _suites() -> list[dict[str, str]]:
 
 
 def _kernels() -> list[dict[str, str]]:
-    from sparsebench.registry import kernels
+    from sparsebench.registry import all_kernels
 
     return [
         {
@@ -63,7 +63,8 @@ def _kernels() -> list[dict[str, str]]:
             "timed in": kernel.timed_in,
             "what it is": f"unavailable: {kernel.missing}" if kernel.missing else kernel.summary,
         }
-        for kernel in kernels().values()
+        for named in all_kernels().values()
+        for kernel in named.values()
     ]
 
 
