@@ -20,8 +20,10 @@ def supports(problem):
     return supports_conv(problem, block_lanes(problem.pattern.rows))
 
 
-def prepare(problem, weights, threads):
+def prepare(problem, weights, threads, bias=None, relu=False):
     block = (problem.pattern.rows, problem.pattern.cols)
     matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, block)
     lanes = block_lanes(block[0])
-    return prepare_conv(__name__, lambda kblock: from_block(matrix, kblock), lanes, problem, threads)
+    return prepare_conv(
+        __name__, lambda kblock: from_block(matrix, kblock), lanes, problem, threads, bias, relu
+    )

@@ -16,6 +16,8 @@ def supports(problem):
     return supports_conv(problem, 1)
 
 
-def prepare(problem, weights, threads):
+def prepare(problem, weights, threads, bias=None, relu=False):
     matrix = Csr.pack(weights.dense, weights.mask.allowed)
-    return prepare_conv(__name__, lambda kblock: from_csr(matrix, kblock), 1, problem, threads)
+    return prepare_conv(
+        __name__, lambda kblock: from_csr(matrix, kblock), 1, problem, threads, bias, relu
+    )

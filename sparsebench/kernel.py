@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sparsebench.layouts import Layout
 
 if TYPE_CHECKING:
-    from sparsebench.operands import Weights
     from sparsebench.problem import Problem
 
 Matrix = NDArray[np.float32]
@@ -62,6 +61,7 @@ class Kernel:
 
     `dense` kernels multiply by every weight, zeros included: their roofline is that of 2 M K N operations.
     `skips_zeros` kernels read and multiply only what meets a non-zero activation.
+    `prepare` takes (problem, weights, threads); our convolutions also `bias`, float32 [M] or None, and `relu`.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
     """
@@ -71,7 +71,7 @@ class Kernel:
     provider: str
     summary: str
     supports: Callable[[Problem], str | None]
-    prepare: Callable[[Problem, Weights, int], Plan]
+    prepare: Callable[..., Plan]
     level: str = ""
     dense: bool = False
     skips_zeros: bool = False

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from sparsebench.nets.state import State
 from sparsebench.operands import Weights
 from sparsebench.patterns import Kept
 from sparsebench.weights.names import nearest
+
+if TYPE_CHECKING:
+    from sparsebench.nets.compile import CompiledNetwork, Mode
 
 # A dot ends a layer's name in that of an array.
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -175,6 +178,29 @@ class Sequential:
                 layers.append(layer)
         folded = replace(self, layers=layers)
         return folded if self._state is None else folded._with(states.fold(self.named_layers, self._state))
+
+    def compile(self, batch: int, mode: Mode = "sparse-sparse", threads: int = 1) -> CompiledNetwork:
+        """Return the network, folded, as native code for a fixed batch.
+
+        Parameters
+        ----------
+        batch
+            Inputs of one call, at least 1.
+        mode
+            "dense": every weight is multiplied by, zeros included. "sparse-dense": each layer by the kernel of its
+            pattern. "sparse-sparse": the same, and linear layers by their non-zero inputs alone where that is faster
+            on what reaches them; which it is, is measured while compiling.
+        threads
+            A batch of at least as many inputs is shared among them; a smaller one they compute together.
+
+        Raises
+        ------
+        InputError
+            If the network has no weights yet, or an argument is out of range.
+        """
+        from sparsebench.nets.compile import compile_network
+
+        return compile_network(self.fold(), batch, mode, threads)
 
     @property
     def state(self) -> State:
