@@ -121,10 +121,19 @@ def calibrate(timer: Clocked, sample_s: float) -> int:
         calls = min(calls * 10, max(calls + 1, math.ceil(1.2 * calls * sample_s / max(elapsed, 1e-9))))
 
 
+def quickest(plans: Sequence[Plan]) -> int:
+    """Return which of several plans takes least time on the arrays that it is bound to; timed in turn, five times."""
+    timers = [timer_for([plan]) for plan in plans]
+    calls = [calibrate(timer, 1e-3) for timer in timers]
+    rounds = [[t.seconds(n) / n for t, n in zip(timers, calls, strict=True)] for _ in range(5)]
+    least = [min(times) for times in zip(*rounds, strict=True)]
+    return least.index(min(least))
+
+
 def fastest(plans: Sequence[Plan], problem: Problem) -> int:
     """Return which of several plans of one problem takes least time on a random X, each in its own layout.
 
-    Each is bound to arrays of this function's own; bind again afterwards. Plans are timed in turn, five times.
+    Each is bound to arrays of this function's own; bind again afterwards.
     """
     import numpy as np
 
@@ -132,13 +141,9 @@ def fastest(plans: Sequence[Plan], problem: Problem) -> int:
     from sparsebench.memory import aligned_copy, aligned_empty
 
     x = aligned_copy(np.random.default_rng(0).standard_normal(problem.x_shape, dtype=np.float32))
-    timers = []
     for plan in plans:
         plan.run(arrange(x, plan.layout), aligned_empty(problem.y_shape_in(plan.layout)))
-        timer = timer_for([plan])
-        timers.append((timer, calibrate(timer, 1e-3)))
-    rounds = [[timer.seconds(calls) / calls for timer, calls in timers] for _ in range(5)]
-    return int(np.argmin(np.min(rounds, axis=0)))
+    return quickest(plans)
 
 
 def measure(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench import isa, registry
-from sparsebench.bench.sampler import calibrate, timer_for
+from sparsebench.bench.sampler import quickest
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.k_winners import prepare_global, prepare_local
@@ -241,14 +241,10 @@ def _fastest(made: list[CompiledNetwork]) -> int:
     """Return which of several takes least time on random input."""
     first = made[0]
     x = np.random.default_rng(0).standard_normal((first.batch, *first.network.input_shape), dtype=np.float32)
-    timers = []
     for one in made:
         one.bind(aligned_copy(x), aligned_empty((one.batch, *one.network.output_shape)))
         one.call()
-        timer = timer_for([one._plan])
-        timers.append((timer, calibrate(timer, 1e-3)))
-    rounds = [[timer.seconds(calls) / calls for timer, calls in timers] for _ in range(5)]
-    return int(np.argmin(np.min(rounds, axis=0)))
+    return quickest([one._plan for one in made])
 
 
 _COMPILED = (Linear, Conv2d, MaxPool2d, ReLU, GELU, KWinners, KWinners2d, Flatten)
@@ -400,16 +396,8 @@ class _Builder:
             )
             if known["complementary-ss"].supports(sparse) is None:
                 candidates.append((known["complementary-ss"], sparse))
-        best: tuple[float, Any, str] | None = None
-        for kernel, asked in candidates:
-            plan = kernel.prepare(asked, self._weights(name), self.threads)
+        plans = [kernel.prepare(asked, self._weights(name), self.threads) for kernel, asked in candidates]
+        for plan in plans:
             plan.bind(columns, product)
-            if len(candidates) == 1:
-                return plan, kernel.name
-            timer = timer_for([plan])
-            calls = calibrate(timer, 2e-4)
-            seconds = min(timer.seconds(calls) / calls for _ in range(5))
-            if best is None or seconds < best[0]:
-                best = seconds, plan, kernel.name
-        assert best is not None
-        return best[1:]
+        best = quickest(plans) if len(plans) > 1 else 0
+        return plans[best], candidates[best][0].name
