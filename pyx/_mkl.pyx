@@ -167,6 +167,11 @@ def hold_to_avx2():
 def set_threads(int threads):
     """Let MKL use `threads` threads from now on, and return how many it says it will."""
     (<void_of_int_t>symbol(b"MKL_Set_Num_Threads"))(threads)
+    return max_threads()
+
+
+def max_threads():
+    """Return how many threads MKL may use now."""
     return (<int_of_void_t>symbol(b"MKL_Get_Max_Threads"))()
 
 

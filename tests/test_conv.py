@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sparsebench import isa, registry
+from sparsebench.baselines import mkl
 from sparsebench.bench.verify import check, poison, reference
 from sparsebench.conv_plan import open_geometry, tiles_of
 from sparsebench.convolution import Convolution, im2col
@@ -93,6 +94,17 @@ def test_rivals(name: str) -> None:
         problem = problem_of(geometry, "unstructured", 0.25)
         assert kernel.supports(problem) is None
         run_case(kernel, problem, threads=1 + number % 2)
+
+
+@pytest.mark.parametrize("name", ["mkl-im2col", "mkl-im2col-csr"])
+def test_mkl_keeps_its_threads(name: str) -> None:
+    """One way of sharing a batch is prepared for one thread; the other, and all that follow, must not be held to it."""
+    kernel = registry.kernels("conv2d")[name]
+    if kernel.missing:
+        pytest.skip(kernel.missing)
+    problem = problem_of("8x4x3x3x9x9x4:padding=1", "unstructured", 0.5)
+    kernel.prepare(problem, make_operands(problem).weights, 2)
+    assert mkl.library().max_threads() == 2
 
 
 @pytest.mark.parametrize("geometry", ["8x8x3x3x10x10x2:padding=1;groups=8", "32x16x3x3x9x9x1:stride=2;groups=2"])
