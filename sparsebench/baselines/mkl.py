@@ -152,8 +152,8 @@ def _prepare_im2col(
     if threads == 1 or threads > problem.N:
         return one_by_one
     side_by_side = plan([prepare(product, weights, 1) for _ in range(threads)])
-    # MKL's thread count is global, and preparing for one thread has set it to 1. Inside of a parallel region MKL runs on
-    # the calling thread alone, whatever the count.
+    # MKL's thread count is global, and preparing for one thread has set it to 1. Inside of a parallel region MKL
+    # runs on the calling thread alone, whatever the count.
     library().set_threads(threads)
     return _fastest([one_by_one, side_by_side], problem)
 
