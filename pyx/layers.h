@@ -1,4 +1,4 @@
-/* The layers of a network that have no weights: max-pooling, bias and activation, transposition. */
+/* The layers of a network that have no weights: max-pooling, bias and activation. */
 #ifndef SPARSEBENCH_LAYERS_H
 #define SPARSEBENCH_LAYERS_H
 
@@ -95,17 +95,6 @@ static void bias_and_activation(float *y, const float *bias, ptrdiff_t rows, ptr
     case ACT_GELU: bias_then(ACT_GELU, y, bias, rows, columns); break;
     default: bias_then(ACT_NONE, y, bias, rows, columns);
     }
-}
-
-/* x[rows, columns] -> y[columns, rows], by squares that stay in L1. */
-static void transpose(const float *restrict x, ptrdiff_t rows, ptrdiff_t columns, float *restrict y)
-{
-    enum { SIDE = 16 };
-    for (ptrdiff_t r = 0; r < rows; r += SIDE)
-        for (ptrdiff_t c = 0; c < columns; c += SIDE)
-            for (ptrdiff_t i = c; i < columns && i < c + SIDE; i++)
-                for (ptrdiff_t j = r; j < rows && j < r + SIDE; j++)
-                    y[i * rows + j] = x[j * columns + i];
 }
 
 #endif

@@ -22,7 +22,10 @@ cdef extern from "layers.h" nogil:
         ptrdiff_t out_height, out_width
     void max_pool(const pooling *p, const float *x, float *y)
     void bias_and_activation(float *y, const float *bias, ptrdiff_t rows, ptrdiff_t columns, int activation)
-    void transpose(const float *x, ptrdiff_t rows, ptrdiff_t columns, float *y)
+
+cdef extern from "transpose.h" nogil:
+    void transpose(const float *source, ptrdiff_t ld_source, ptrdiff_t rows, ptrdiff_t columns,
+                   float *target, ptrdiff_t ld_target)
 
 ACTIVATIONS = {"": 0, "relu": 1, "gelu": 2}
 
@@ -48,7 +51,7 @@ cdef void call_activation(void *context) noexcept nogil:
 
 cdef void call_transpose(void *context) noexcept nogil:
     cdef const SimpleCall *c = <const SimpleCall *>context
-    transpose(c.x, c.rows, c.columns, c.y)
+    transpose(c.x, c.columns, c.rows, c.columns, c.y, c.rows)
 
 
 cdef void call_copy(void *context) noexcept nogil:

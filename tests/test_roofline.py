@@ -5,9 +5,13 @@ import json
 
 import pytest
 
-from sparsebench import doctor, isa
+from sparsebench import doctor, isa, registry
+from sparsebench.bench.plan import set_roof
 from sparsebench.bench.pool import WorkerError, run_apart
 from sparsebench.bench.roofline import Ceilings, load_or_measure, measure_apart, roof, working_sets
+from sparsebench.problem import Problem
+from sparsebench.results import blank_result
+from sparsebench.suite import Group
 
 CACHES = {"L1d": 48 << 10, "L2": 2 << 20, "L3": 32 << 20}
 
@@ -92,3 +96,19 @@ def test_doctor_knows_the_machine() -> None:
         assert facts["mkl"]["code_path"]
     else:
         assert facts["mkl"]["reason"]
+
+
+@pytest.mark.parametrize(("N", "share"), [(1, 0.25), (2, 1 - 0.75**2)])
+def test_zeros_that_are_skipped_are_neither_multiplied_nor_read(N: int, share: float) -> None:
+    problem = Problem.parse(f"matmul:4096x4096x{N}:complementary/16+0.95:f32@0.25")
+    kernel = registry.kernels()["complementary-ss"]
+    group = Group("test", problem, (kernel.name,), 1, kernel.level, "")
+    result = blank_result(group, kernel, "ok")
+    result.nnz, result.packed_bytes = 800_000, 4_000_000
+    operands = 4 * N * (4096 + 4096)
+    slow_reads = Ceilings(1e9, {"L1d": 1.0, "L2": 1.0, "L3": 1.0, "memory": 1.0})
+    set_roof(result, kernel, {(kernel.level, 1): slow_reads}, dict(CACHES))
+    assert result.roofline_s == pytest.approx((share * 4_000_000 + operands) * 1e-9)
+    slow_sums = Ceilings(1e-3, dict.fromkeys(slow_reads.read_gbytes, 1e12))
+    set_roof(result, kernel, {(kernel.level, 1): slow_sums}, dict(CACHES))
+    assert (result.bound, result.roofline_s) == ("compute", pytest.approx(2 * 0.25 * 800_000 * N / 1e6))

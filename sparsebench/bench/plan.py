@@ -213,13 +213,13 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
     caches = machine.cache_sizes()
     for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
         for result in results:
-            _set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
+            set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
         folder.append(results)
         yield results
     folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
 
 
-def _set_roof(
+def set_roof(
     result: CaseResult,
     kernel: Kernel,
     ceilings: dict[tuple[str, int], Ceilings],
@@ -231,8 +231,10 @@ def _set_roof(
     multiplied = result.M * result.K if kernel.dense else result.nnz
     met = result.act_density if kernel.skips_zeros else 1.0
     problem = Problem.parse(result.problem)
+    # A column of W is read if any of the inputs that it multiplies is not zero.
+    read = 1 - (1 - met) ** problem.columns
     # W as it is packed, X and Y once each.
-    nbytes = met * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
+    nbytes = read * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
     flops = 2 * met * multiplied * problem.columns
     found = roof(flops, nbytes, ceilings[result.level, result.threads], caches, result.threads)
     result.roofline_s, result.bound = found.seconds, found.bound
