@@ -51,7 +51,7 @@ class Plan(Protocol):
     def call(self) -> None:
         """Compute out = W x for the bound operands."""
 
-    def run(self, x: Matrix, out: Matrix) -> None:
+    def run(self, x: Matrix, out: Matrix) -> object:
         """Bind and call; afterwards `out` holds the result."""
 
 

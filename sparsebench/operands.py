@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from sparsebench.formats import Csr
 from sparsebench.memory import aligned_copy, aligned_empty, require_memory
 from sparsebench.patterns import Kept, Mask, kept
 from sparsebench.problem import Problem
+
+if TYPE_CHECKING:
+    from sparsebench.nets.operands import NetworkOperands
 
 # W dense fp32 + mask + float64 reference of W's non-zeros; X and four outputs (ours, reference, bound, poison).
 _W_BYTES = 4 + 1 + 8
@@ -65,9 +68,23 @@ class Operands:
     x: NDArray[np.float32]
     conv: Convolution | None = None
 
+    @property
+    def nnz(self) -> int:
+        """Weights that may be non-zero."""
+        return self.weights.mask.nnz
+
+    @property
+    def kept(self) -> Kept | None:
+        """What pruning kept of the source's magnitude; None where nothing was pruned."""
+        return self.weights.kept
+
 
 def estimate_bytes(problem: Problem) -> int:
     """Bytes that the operands, the reference and one output take, before any kernel packs."""
+    if problem.net is not None:
+        from sparsebench.nets import operands
+
+        return operands.estimate_bytes(problem)
     weights = problem.M * problem.K * _W_BYTES
     # The reference of a convolution is a product with im2col's columns.
     columns = 0 if problem.conv is None else problem.conv.groups * problem.K * problem.columns * _COLUMN_BYTES
@@ -105,6 +122,16 @@ def make_weights(problem: Problem, data: Path | None = None) -> Weights:
     dense = aligned_copy(matrix.values)
     dense[~mask.allowed] = 0
     return Weights(dense, mask, share)
+
+
+def operands_of(problem: Problem, data: Path | None = None) -> Operands | NetworkOperands:
+    """Return what the kernels of a problem compute on: `make_operands`, or a network and its batch."""
+    if problem.net is None:
+        return make_operands(problem, data)
+    from sparsebench.nets import operands
+
+    require_memory(estimate_bytes(problem), f"problem {problem}")
+    return operands.make_operands(problem)
 
 
 def make_operands(problem: Problem, data: Path | None = None) -> Operands:

@@ -7,6 +7,11 @@ A problem string has the form ``op:sizes:pattern+sparsity:dtype[@activation-dens
 >>> Problem.parse("conv2d:64x64x3x3x56x56x1:complementary/8+0.95:f32;padding=1").y_shape
 (1, 64, 56, 56)
 
+A whole network is named instead of described, ``network:name or file:batch:dtype``, its layers have their own patterns:
+
+>>> Problem.parse("network:gsc:8:f32").y_shape
+(8, 12)
+
 Keys that differ from their defaults follow in a fixed order: ``seed``, ``cache``, ``layout``,
 ``stride``, ``padding``, ``dilation``, ``groups``, ``weights``.
 The value of ``weights`` comes last because an address may contain any character.
@@ -14,23 +19,26 @@ The value of ``weights`` comes last because an address may contain any character
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.layouts import Layout, shape_of
-from sparsebench.patterns import Block, Complementary, Pattern, parse_pattern
+from sparsebench.patterns import Block, Complementary, Pattern, Stored, parse_pattern
 from sparsebench.window import Window
 
-Op = Literal["matmul", "conv2d"]
+Op = Literal["matmul", "conv2d", "network"]
 Cache = Literal["warm", "cold"]
 XLayout = Literal["row", "blocked"]
 
 FORM = (
     "op:sizes:pattern+sparsity:f32, for example matmul:1024x1024x64:complementary/8+0.95:f32 (MxKxN) or"
     " conv2d:64x64x3x3x56x56x1:complementary/8+0.95:f32;padding=1 (out x in x kh x kw x H x W x batch)"
+    " or network:gsc:64:f32 (name or file, batch)"
 )
 # What the sizes of each op are.
 SIZES: dict[str, tuple[str, ...]] = {
@@ -41,6 +49,9 @@ _STRING = re.compile(
     r"(?P<op>[a-z0-9]+):(?P<sizes>-?\d+(x-?\d+)*):(?P<pattern>[a-z0-9/x-]+)"
     r"\+(?P<sparsity>[-+.0-9e]+):(?P<dtype>[a-z0-9]+)(@(?P<act>[-+.0-9e]+))?(?P<rest>(;.*)?)"
 )
+_NETWORK = re.compile(
+    r"network:(?P<address>[^:;]+):(?P<batch>-?\d+):(?P<dtype>[a-z0-9]+)(;seed=(?P<seed>\d+))?(;weights=(?P<weights>.+))?"
+)
 _WINDOW = ("stride", "padding", "dilation")
 _OPTIONS = ("seed", "cache", "layout", *_WINDOW, "groups")
 
@@ -50,13 +61,27 @@ def _number(value: float) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """What a problem knows of its network: the name or file that it is read from, and its shapes without the batch."""
+
+    address: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """Y[M, N] = W[M, K] X[K, N] with W sparse; or a convolution of N samples with M filters of K taps each.
+    """Y[M, N] = W[M, K] X[K, N] with W sparse; a convolution of N samples with M filters of K taps each; or a network.
+
+    Of a network, M and K are the numbers of its outputs and inputs, the pattern is "stored" (each layer has its own)
+    and the density is that of all its weights together.
 
     Attributes
     ----------
     conv
-        The geometry of op "conv2d"; None for "matmul".
+        The geometry of op "conv2d", else None.
+    net
+        The network of op "network", else None; see `of_network`.
     density
         Fraction of W that may be non-zero, in (0, 1].
     act_density
@@ -65,7 +90,7 @@ class Problem:
         "row": X and Y are row-major for every kernel. "blocked": each kernel has them in its own best layout; for ours
         that is `sparsebench.layouts`' column blocks, and conversion is nobody's.
     weights
-        Where W comes from: ``random`` or an address that `sparsebench.weights` can read.
+        Where W comes from: ``random`` or an address that `sparsebench.weights` can read; of a network, an .npz file.
     """
 
     op: Op
@@ -81,6 +106,7 @@ class Problem:
     x_layout: XLayout = "row"
     weights: str = field(default="random")
     conv: Convolution | None = None
+    net: NetworkShape | None = None
 
     def __post_init__(self) -> None:
         if self.op not in get_args(Op):
@@ -102,9 +128,41 @@ class Problem:
             raise InputError(f"seed is {self.seed}; it must be 0 or greater")
         self.pattern.check(self.density)
         self._check_conv()
+        self._check_net()
+
+    @classmethod
+    def of_network(cls, address: str, batch: int, *, seed: int = 0, weights: str = "random") -> Problem:
+        """Return the problem of running a network, by its name or the path of its file, on a batch of inputs.
+
+        Raises
+        ------
+        InputError
+            If there is no such network, or a number is out of range.
+        """
+        from sparsebench import nets
+
+        net = nets.load(address)
+        shape = NetworkShape(address, net.input_shape, net.output_shape)
+        return cls(
+            op="network",
+            M=math.prod(net.output_shape),
+            K=math.prod(net.input_shape),
+            N=batch,
+            pattern=Stored(),
+            density=net.density,
+            seed=seed,
+            weights=weights,
+            net=shape,
+        )
+
+    def _check_net(self) -> None:
+        if (self.net is None) == (self.op == "network"):
+            raise InputError(f"op '{self.op}' {'has no' if self.net else 'needs a'} network")
+        if self.net is not None and (self.act_density, self.cache, self.x_layout) != (1, "warm", "row"):
+            raise InputError("a network's activations are dense or its own layers', its cache is warm, its layout row")
 
     def _check_conv(self) -> None:
-        if (self.conv is None) != (self.op == "matmul"):
+        if (self.conv is None) == (self.op == "conv2d"):
             raise InputError(f"op '{self.op}' {'has no' if self.conv else 'needs a'} geometry of a convolution")
         if self.conv is None:
             return
@@ -122,18 +180,22 @@ class Problem:
 
     @property
     def x_shape(self) -> tuple[int, ...]:
-        """[K, N], or [N, channels, height, width]."""
+        """[K, N], [N, channels, height, width], or [N, *the network's input]."""
+        if self.net is not None:
+            return (self.N, *self.net.input_shape)
         conv = self.conv
         return (self.K, self.N) if conv is None else (self.N, conv.channels, conv.height, conv.width)
 
     @property
     def y_shape(self) -> tuple[int, ...]:
-        """[M, N], or [N, filters, height, width]."""
+        """[M, N], [N, filters, height, width], or [N, *the network's output]."""
+        if self.net is not None:
+            return (self.N, *self.net.output_shape)
         return (self.M, self.N) if self.conv is None else (self.N, self.M, *self.conv.output)
 
     def y_shape_in(self, layout: Layout) -> tuple[int, ...]:
         """Shape of the array that holds the output in a plan's layout."""
-        return shape_of(self.M, self.N, layout) if self.conv is None else self.y_shape
+        return shape_of(self.M, self.N, layout) if self.op == "matmul" else self.y_shape
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -144,7 +206,9 @@ class Problem:
 
     @property
     def shape(self) -> str:
-        """The problem without N, for tables: ``1024x1024``, ``64x64x3x3@56x56``, ``128x128x3x3@28x28/2``."""
+        """The problem without N, for tables: ``1024x1024``, ``64x64x3x3@56x56``, ``128x128x3x3@28x28/2``, ``gsc``."""
+        if self.net is not None:
+            return PurePath(self.net.address).stem
         if self.conv is None:
             return f"{self.M}x{self.K}"
         sizes, window = [str(size) for size in self.sizes], self.conv.window
@@ -159,8 +223,11 @@ class Problem:
         return self.pattern.overlay(self.density)
 
     def __str__(self) -> str:
-        sizes = "x".join(map(str, self.sizes))
-        text = f"{self.op}:{sizes}:{self.pattern}+{_number(1 - self.density)}:{self.dtype}"
+        if self.net is None:
+            sizes = "x".join(map(str, self.sizes))
+            text = f"{self.op}:{sizes}:{self.pattern}+{_number(1 - self.density)}:{self.dtype}"
+        else:
+            text = f"{self.op}:{self.net.address}:{self.N}:{self.dtype}"
         if self.act_density != 1:
             text += f"@{_number(self.act_density)}"
         if self.seed:
@@ -188,6 +255,8 @@ class Problem:
         InputError
             If the string does not have the form of a problem, or a part of it is out of range.
         """
+        if text.strip().startswith("network:"):
+            return cls._parse_network(text)
         match = _STRING.fullmatch(text.strip())
         if match is None:
             raise InputError(f"problem '{text}' does not have the form {FORM}")
@@ -224,6 +293,21 @@ class Problem:
             x_layout=options.get("layout", "row"),  # type: ignore[arg-type]
             weights=address or "random",
             conv=conv,
+        )
+
+    @classmethod
+    def _parse_network(cls, text: str) -> Problem:
+        match = _NETWORK.fullmatch(text.strip())
+        if match is None or match["dtype"] != "f32":
+            raise InputError(
+                f"problem '{text}' does not have the form network:name or file:batch:f32, then perhaps ;seed=0"
+                " and ;weights=FILE.npz"
+            )
+        return cls.of_network(
+            match["address"],
+            int(match["batch"]),
+            seed=int(match["seed"] or 0),
+            weights=match["weights"] or "random",
         )
 
 

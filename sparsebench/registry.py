@@ -19,7 +19,7 @@ from sparsebench.errors import InputError
 from sparsebench.kernel import Kernel
 
 # A compiled module is a kernel if its name ends in an op; others (_timer, ceiling) are infrastructure.
-OPS = ("matmul", "conv2d")
+OPS = ("matmul", "conv2d", "network")
 PATH_VARIABLE = "SPARSEBENCH_KERNEL_PATH"
 _CONTRACT = ("NAME", "OP", "SUMMARY", "supports", "prepare")
 
@@ -90,8 +90,11 @@ def kernels(op: str = "matmul", level: str | None = None) -> dict[str, Kernel]:
     UnavailableError
         If the level cannot run here.
     """
+    from sparsebench.nets.kernels import kernels as networks
+
     found: dict[str, Kernel] = {}
-    for kernel in [*compiled(isa.require(level) if level else isa.active()), *rivals()]:
+    level = isa.require(level) if level else isa.active()
+    for kernel in [*compiled(level), *networks(level), *rivals()]:
         if kernel.op != op:
             continue
         if kernel.name in found:

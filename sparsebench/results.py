@@ -45,6 +45,11 @@ class CaseResult:
     roofline_s, bound
         The time below which no kernel of its kind can come on this machine, and what sets it: "compute", or the level
         of the memory hierarchy that holds the operands. See `sparsebench.bench.roofline`.
+    macs, dense_macs
+        Of a network: multiply-adds for one input, by the weights that are not zero and by all. Elsewhere None, as they
+        follow from nnz, M, K and pixels.
+    layers
+        Of a network: where its time goes, the fields of a `sparsebench.nets.compile.StageReport` each.
     kept_l1, kept_l2
         Fractions of the L1 norm and of the squared L2 norm that pruning kept; None where nothing was pruned.
     """
@@ -92,6 +97,9 @@ class CaseResult:
     bound: str = ""
     kept_l1: float | None = None
     kept_l2: float | None = None
+    macs: int | None = None
+    dense_macs: int | None = None
+    layers: list[dict[str, Any]] = field(default_factory=list)
     samples_s: list[float] = field(default_factory=list)
 
     @property
@@ -109,19 +117,26 @@ class CaseResult:
         """2 nnz N (times a convolution's pixels) / time, in GFLOP/s: the multiplications that the pattern leaves."""
         if not self.measured or self.median_s is None or self.nnz is None:
             return None
-        return 2e-9 * self.nnz * self.N * self.pixels / self.median_s
+        macs = self.nnz * self.pixels if self.macs is None else self.macs
+        return 2e-9 * macs * self.N / self.median_s
 
     @property
     def gflops_dense(self) -> float | None:
         """2 M K N (times the pixels) / time, in GFLOP/s: what a dense kernel would need to be as fast."""
         if not self.measured or self.median_s is None:
             return None
-        return 2e-9 * self.M * self.K * self.N * self.pixels / self.median_s
+        macs = self.M * self.K * self.pixels if self.dense_macs is None else self.dense_macs
+        return 2e-9 * macs * self.N / self.median_s
 
     @property
     def time_per_column_s(self) -> float | None:
         """Seconds per call and column of X: flat where a kernel wastes nothing on its last vector."""
         return self.median_s / self.N if self.measured and self.median_s is not None else None
+
+    @property
+    def items_per_s(self) -> float | None:
+        """Columns of X, samples or inputs of a network a second."""
+        return self.N / self.median_s if self.measured and self.median_s is not None else None
 
     @property
     def roofline_fraction(self) -> float | None:
@@ -186,7 +201,7 @@ COLUMNS = (
     "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
     "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
     "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
-    "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "gflops_useful", "gflops_dense",
-    "baseline", "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s", "roofline_fraction", "bound",
-    "max_rel_error", "kept_l1", "kept_l2", "group",
+    "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "items_per_s",
+    "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s",
+    "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group", "layers",
 )  # fmt: skip

@@ -47,6 +47,7 @@ def derive_rows(results: Sequence[CaseResult]) -> list[Row]:
 
 def _row(result: CaseResult, baseline: CaseResult | None) -> Row:
     row: Row = {name: getattr(result, name, None) for name in COLUMNS}
+    row["layers"] = json.dumps(result.layers) if result.layers else None
     row["remarks"] = " ".join(remarks(result.samples_s)) if result.measured and result.samples_s else ""
     if not result.measured:
         row |= {"median_s": None, "ci_low_s": None, "ci_high_s": None}

@@ -353,7 +353,7 @@ def test_every_metric_has_tables(metric: str, by: tuple[str, ...]) -> None:
     frame = to_frame([*make_cases()]).assign(kept_l1=0.4, kept_l2=0.6, roofline_fraction=0.5)
     table = make_tables(frame, metric=metric, by=by)[0]
     assert table.subtitle.startswith(METRICS[metric].title.partition(" {")[0])
-    assert re.match(r"[\d.e-]+( [a-zA-Z]+)?$", cell(table, 0, "csr").text)
+    assert re.match(r"[\d,.e-]+( [a-zA-Z]+)?$", cell(table, 0, "csr").text)
 
 
 def test_smaller_is_better_for_times_and_larger_for_rates() -> None:

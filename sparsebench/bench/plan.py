@@ -26,7 +26,7 @@ from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 from sparsebench.suite import Group
 
-FALLBACK_BASELINES = {"matmul": "numpy-dense", "conv2d": "numpy-im2col"}
+FALLBACK_BASELINES = {"matmul": "numpy-dense", "conv2d": "numpy-im2col", "network": "net-dense"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,16 +228,25 @@ def set_roof(
     """Say what this machine would allow a case to take at best."""
     if result.nnz is None or result.packed_bytes is None:
         return
-    multiplied = result.M * result.K if kernel.dense else result.nnz
+    multiplied = _macs(result, kernel)
     met = result.act_density if kernel.skips_zeros else 1.0
     problem = Problem.parse(result.problem)
     # A column of W is read if any of the inputs that it multiplies is not zero.
     read = 1 - (1 - met) ** problem.columns
     # W as it is packed, X and Y once each.
     nbytes = read * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
-    flops = 2 * met * multiplied * problem.columns
+    flops = 2 * met * multiplied * problem.N
     found = roof(flops, nbytes, ceilings[result.level, result.threads], caches, result.threads)
     result.roofline_s, result.bound = found.seconds, found.bound
+
+
+def _macs(result: CaseResult, kernel: Kernel) -> float:
+    """Multiply-adds that the kernel needs for one column or sample, were no activation zero."""
+    if result.layers:
+        # A network's layers say what each met.
+        met = [row["reached"] if row["kernel"] == "complementary-ss" else 1 for row in result.layers]
+        return float(sum(row["macs"] * share for row, share in zip(result.layers, met, strict=True)))
+    return (result.M * result.K if kernel.dense else result.nnz or 0) * result.pixels
 
 
 def exit_code(results: Sequence[CaseResult]) -> int:

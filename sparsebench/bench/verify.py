@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.convolution import im2col
+from sparsebench.kernel import Plan
+from sparsebench.layouts import restore
 from sparsebench.operands import Operands, Weights
 from sparsebench.results import Status
+
+if TYPE_CHECKING:
+    from sparsebench.nets.operands import NetworkOperands
 
 EPSILON = float(np.finfo(np.float32).eps)
 # Above this density BLAS in float64 beats SciPy's CSR product.
@@ -36,6 +42,11 @@ class Reference:
     y: NDArray[np.float64]
     magnitude: NDArray[np.float64]
     length: int
+
+    def judge(self, plan: Plan, out: NDArray[np.float32]) -> Verdict:
+        """Check the output that a plan gave in its own layout."""
+        rows, columns = self.y.shape[:2]
+        return check(restore(out, rows, columns, plan.layout), self)
 
     @property
     def tolerance(self) -> float:
@@ -83,6 +94,22 @@ def _apply(operands: Operands, absolute: bool) -> NDArray[np.float64]:
     return y.reshape(len(x), conv.groups * filters, *conv.output)
 
 
+class Judge(Protocol):
+    """Knows the right answer of a problem."""
+
+    def judge(self, plan: Any, out: NDArray[np.float32]) -> Verdict:
+        """Check what a plan gave, in its own layout."""
+
+
+def judge_of(operands: Operands | NetworkOperands) -> Judge:
+    """Return what knows the right answer for the operands of a problem."""
+    if isinstance(operands, Operands):
+        return reference(operands)
+    from sparsebench.nets.verify import NetworkReference
+
+    return NetworkReference(operands)
+
+
 def reference(operands: Operands) -> Reference:
     """Compute the product or the convolution in float64 from the fp32 operands."""
     longest = int(np.count_nonzero(operands.weights.mask.allowed, axis=1).max())
@@ -112,7 +139,12 @@ def check(out: NDArray[np.float32], expected: Reference) -> Verdict:
             f"y{list(place)} is {out[place]:.7g}, float64 says {expected.y[place]:.7g}"
             f" (relative error {worst:.1e}, allowed {expected.tolerance:.1e})",
         )
-    filled = np.count_nonzero(expected.y) / expected.y.size
-    if filled < _MISTRUST_BELOW:
-        return Verdict("mistrusted", worst, f"only {filled:.2%} of the right answer is non-zero: it proves little")
-    return Verdict("ok", worst)
+    return mistrusted(expected.y, worst) or Verdict("ok", worst)
+
+
+def mistrusted(right: NDArray[Any], worst: float) -> Verdict | None:
+    """Return the verdict on a right answer that is nearly all zero, with the largest error found; else None."""
+    filled = np.count_nonzero(right) / right.size
+    if filled >= _MISTRUST_BELOW:
+        return None
+    return Verdict("mistrusted", worst, f"only {filled:.2%} of the right answer is non-zero: it proves little")

@@ -20,6 +20,7 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -27,8 +28,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sparsebench.bench.sampler import Contender, Effort
+    from sparsebench.bench.verify import Judge
     from sparsebench.kernel import Kernel, Plan
     from sparsebench.layouts import Layout
+    from sparsebench.nets.operands import NetworkOperands
     from sparsebench.operands import Operands
     from sparsebench.problem import Problem
     from sparsebench.results import CaseResult
@@ -117,7 +120,7 @@ class GroupRun:
         self.group = group
         self.kernels = [kernels[group.problem.op][name] for name in group.kernels]
         self.data = data
-        self.operands: Operands
+        self.operands: Operands | NetworkOperands
         self.page = page
         self.link = link
         self.results: dict[str, CaseResult] = {}
@@ -133,23 +136,23 @@ class GroupRun:
         InputError
             If the problem's weights are bad or too large: that is the user's to mend, not a kernel's failure.
         """
-        from sparsebench.bench.verify import reference
-        from sparsebench.operands import make_operands
+        from sparsebench.bench.verify import judge_of
+        from sparsebench.operands import operands_of
 
         self.page.write("operands")
-        self.operands = make_operands(self.problem, self.data)
+        self.operands = operands_of(self.problem, self.data)
         for kernel in self.kernels:
             self.results[kernel.name] = self._blank(kernel)
         able = [kernel for kernel in self.kernels if self._able(kernel)]
         if able:
             self.page.write("reference")
-            expected = reference(self.operands)
+            judge = judge_of(self.operands)
             for kernel in able:
                 self._attempt(kernel.name, "prepare", partial(self._prepare, kernel))
-                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, expected))
+                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, judge))
             self._measure(effort)
             for kernel in able:
-                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, expected))
+                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, judge))
         self.page.write("idle")
         return [self.results[kernel.name] for kernel in self.kernels]
 
@@ -157,8 +160,9 @@ class GroupRun:
         from sparsebench.results import blank_result
 
         result = blank_result(self.group, kernel, "ok", group_id=self.id)
-        result.nnz = self.operands.weights.mask.nnz
-        if kept := self.operands.weights.kept:
+        result.nnz = self.operands.nnz
+        result.macs, result.dense_macs = getattr(self.operands, "macs", (None, None))
+        if kept := self.operands.kept:
             result.kept_l1, result.kept_l2 = kept.l1, kept.l2_squared
         return result
 
@@ -205,12 +209,9 @@ class GroupRun:
             self.arrays[layout] = (arrange(self.operands.x, layout), out)
         return self.arrays[layout]
 
-    def _judge(self, name: str, expected: Any) -> None:
-        from sparsebench.bench.verify import check
-        from sparsebench.layouts import restore
-
-        layout = self.plans[name][0].layout
-        verdict = check(restore(self._arrays(layout)[1], self.problem.M, self.problem.N, layout), expected)
+    def _judge(self, name: str, judge: Judge) -> None:
+        plan = self.plans[name][0]
+        verdict = judge.judge(plan, self._arrays(plan.layout)[1])
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
@@ -221,7 +222,7 @@ class GroupRun:
             result.samples_s, result.rounds = [], 0
             result.median_s = result.ci_low_s = result.ci_high_s = None
 
-    def _verify(self, name: str, expected: Any) -> None:
+    def _verify(self, name: str, judge: Judge) -> None:
         from sparsebench.bench.verify import poison
 
         x, out = self._arrays(self.plans[name][0].layout)
@@ -229,9 +230,9 @@ class GroupRun:
         for plan in reversed(self.plans[name]):
             poison(out)
             plan.run(x, out)
-        self._judge(name, expected)
+        self._judge(name, judge)
 
-    def _verify_timed(self, name: str, expected: Any) -> None:
+    def _verify_timed(self, name: str, judge: Judge) -> None:
         """Check what a *timed* call left: a kernel that skips work when nobody looks is found here."""
         from sparsebench.bench.sampler import timer_for
         from sparsebench.bench.verify import poison
@@ -242,7 +243,7 @@ class GroupRun:
         timer_for([plan]).seconds(1)
         if isinstance(plan, PythonPlan):
             plan.collect()
-        self._judge(name, expected)
+        self._judge(name, judge)
 
     def _contenders(self) -> list[Contender]:
         from sparsebench.bench.sampler import Contender, timer_for
@@ -256,6 +257,7 @@ class GroupRun:
     def _measure(self, effort: Effort) -> None:
         from sparsebench.bench.sampler import measure
         from sparsebench.bench.stats import median_interval
+        from sparsebench.nets.compile import CompiledNetwork
 
         contenders = self._contenders()
         if not contenders:
@@ -272,7 +274,10 @@ class GroupRun:
             result.rounds = len(contender.samples_s)
             result.stopped_by = stopped_by
             result.median_s, result.ci_low_s, result.ci_high_s = interval.estimate, interval.low, interval.high
-            result.selection_s = _selection_seconds(self.plans[contender.name][0])
+            plan = self.plans[contender.name][0]
+            result.selection_s = _selection_seconds(plan)
+            if isinstance(plan, CompiledNetwork):
+                result.layers = [asdict(row) for row in plan.report()]
 
 
 def _die_with_parent() -> None:

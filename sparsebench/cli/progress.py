@@ -173,8 +173,9 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
 
 def _print_report(folder: RunFolder) -> None:
     from sparsebench.report import renderer
+    from sparsebench.report.frame import combine
 
-    renderer("console")(folder.frame(), sys.stdout)
+    renderer("console")(combine([folder]), sys.stdout)
 
 
 def print_cases(plan: RunPlan, as_json: bool) -> None:

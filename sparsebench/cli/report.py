@@ -21,7 +21,7 @@ def report(
         str,
         typer.Option(
             "--metric",
-            help="speedup, median, per_column, gflops_useful, gflops_dense, roofline,"
+            help="speedup, median, per_column, items_per_s, gflops_useful, gflops_dense, roofline,"
             " prepare, bytes, kept_l1, kept_l2 or error.",
             metavar="NAME",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,6 +15,7 @@ from sparsebench.bench.sampler import quickest
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.k_winners import prepare_global, prepare_local
+from sparsebench.layouts import Layout
 from sparsebench.memory import ALIGNMENT, aligned_copy, aligned_empty
 from sparsebench.nets.base import Layer, Shape
 from sparsebench.nets.layers import GELU, Conv2d, Flatten, KWinners, KWinners2d, Linear, MaxPool2d, ReLU
@@ -30,8 +31,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 Floats = NDArray[np.float32]
 # Most inputs that a program takes at a time.
 MOST_AT_ONCE = 8
-# The kernel that is made for a pattern; any other pattern is CSR's.
-KERNELS = {"complementary": "complementary", "block": "block"}
+# Patterns with a kernel of their own, of the same name; any other pattern is CSR's.
+WITH_KERNEL = ("complementary", "block")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -60,8 +61,10 @@ class StageReport:
 
     Attributes
     ----------
+    inputs
+        How many the program takes at a time: the first program's part of the batch.
     seconds
-        Mean time of one call, for the first program's part of the batch.
+        Mean time for so many.
     reached
         Fraction of the input that was not zero, at the last run.
     macs
@@ -70,6 +73,7 @@ class StageReport:
 
     names: tuple[str, ...]
     kernel: str
+    inputs: int
     seconds: float
     reached: float
     macs: int
@@ -97,6 +101,17 @@ class CompiledNetwork:
         return text
 
     @property
+    def packed_bytes(self) -> int:
+        """Bytes of all weights as their kernels read them, indices included."""
+        nbytes: int = self._plan.packed_bytes
+        return nbytes
+
+    @property
+    def layout(self) -> Layout:
+        """A batch is one input after another."""
+        return "row"
+
+    @property
     def entry(self) -> int:
         """Address of the native ``void (*)(void *)``."""
         address: int = self._plan.entry
@@ -116,15 +131,16 @@ class CompiledNetwork:
         """Compute on the bound operands."""
         self._plan.call()
 
-    def run(self, x: Floats) -> Floats:
-        """Compute a batch; returns a new array [batch, *output shape].
+    def run(self, x: Floats, out: Floats | None = None) -> Floats:
+        """Compute a batch; returns `out`, or without it a new array [batch, *output shape].
 
         Raises
         ------
         ValueError
-            If x is not C-ordered float32 [batch, *input shape].
+            If x is not C-ordered float32 [batch, *input shape], or `out` [batch, *output shape].
         """
-        out = aligned_empty((self.batch, *self.network.output_shape))
+        if out is None:
+            out = aligned_empty((self.batch, *self.network.output_shape))
         self._plan.run(x, out)
         return out
 
@@ -149,6 +165,7 @@ class CompiledNetwork:
             StageReport(
                 stage.names,
                 stage.kernel,
+                len(stage.source),
                 sum(next(seconds) for _ in stage.steps),
                 float(np.count_nonzero(stage.source) / stage.source.size),
                 sum(macs.get(name, 0) for name in stage.names),
@@ -165,7 +182,6 @@ class CompiledNetwork:
         from rich.table import Table
 
         rows = self.report()
-        part = self.programs[0][0].source.shape[0]
         heads = ("layers", "kernel", "us", "share", "input not zero", "MACs", "bytes of W")
         table = Table(*heads, box=None, pad_edge=False)
         total = sum(row.seconds for row in rows)
@@ -180,7 +196,7 @@ class CompiledNetwork:
                 f"{row.packed_bytes:,}" if row.packed_bytes else "",
             )
         table.add_row(
-            f"all, {part} at a time",
+            f"all, {rows[0].inputs} at a time",
             self.mode,
             f"{total * 1e6:.2f}",
             "100%",
@@ -193,7 +209,9 @@ class CompiledNetwork:
         return stream.getvalue()
 
 
-def compile_network(network: Sequential, batch: int, mode: Mode, threads: int) -> CompiledNetwork:
+def compile_network(
+    network: Sequential, batch: int, mode: Mode, threads: int, level: str | None = None
+) -> CompiledNetwork:
     """Compile; see `Sequential.compile`, which folds first."""
     if mode not in MODES:
         raise InputError(f"mode '{mode}' is not known; known: {', '.join(MODES)}")
@@ -202,7 +220,8 @@ def compile_network(network: Sequential, batch: int, mode: Mode, threads: int) -
             raise InputError(f"{name} is {value}; it must be at least 1")
     if not all(isinstance(layer, _COMPILED) for layer in network.layers):
         raise InputError(f"network '{network.name}' has layers that must be folded first: call fold()")
-    made = [_assemble(network, batch, mode, threads, *share) for share in _shares(batch, threads)]
+    level = isa.require(level) if level else isa.active()
+    made = [_assemble(network, batch, mode, threads, level, *share) for share in _shares(batch, threads)]
     return made[_fastest(made)] if len(made) > 1 else made[0]
 
 
@@ -222,12 +241,21 @@ def _shares(batch: int, threads: int) -> Iterator[tuple[tuple[int, ...], int, in
 
 
 def _assemble(
-    network: Sequential, batch: int, mode: Mode, threads: int, turns: tuple[int, ...], chunk: int, inner: int
+    network: Sequential,
+    batch: int,
+    mode: Mode,
+    threads: int,
+    level: str,
+    turns: tuple[int, ...],
+    chunk: int,
+    inner: int,
 ) -> CompiledNetwork:
-    programs = [_Builder(network, chunk, mode, inner).stages() for _ in turns]
+    # The first program's choices are everyone's: all inputs are then computed alike, to the last bit.
+    choices: dict[str, str] = {}
+    programs = [_Builder(network, chunk, mode, inner, level, choices).stages() for _ in turns]
     steps = [[step for stage in stages for step in stage.steps] for stages in programs]
     used = max(inner, len(turns))
-    plan = _engine().NetworkPlan(
+    plan = _engine(level).NetworkPlan(
         [(own, one[0].source, one[-1].target, count) for own, one, count in zip(steps, programs, turns, strict=True)],
         (batch, *network.input_shape),
         (batch, *network.output_shape),
@@ -250,12 +278,12 @@ def _fastest(made: list[CompiledNetwork]) -> int:
 _COMPILED = (Linear, Conv2d, MaxPool2d, ReLU, GELU, KWinners, KWinners2d, Flatten)
 
 
-def _engine() -> Any:
-    return isa.sibling(f"network__{isa.active()}", "network_engine")
+def _engine(level: str) -> Any:
+    return isa.sibling(f"network__{level}", "network_engine")
 
 
 class _Arena:
-    """One aligned block that arrays are cut from; it grows while a program is built and is never freed."""
+    """One aligned block that a program's arrays are cut from, and that lives as long as they."""
 
     def __init__(self, floats: int) -> None:
         self._block = aligned_empty(floats)
@@ -272,13 +300,21 @@ class _Arena:
 
 
 class _Builder:
-    """Builds the stages of one program: a part of the batch."""
+    """Builds the stages of one program: a part of the batch.
 
-    def __init__(self, network: Sequential, batch: int, mode: Mode, threads: int) -> None:
+    `choices` are kernels by layer: those that are there are taken, others are measured and added.
+    """
+
+    def __init__(
+        self, network: Sequential, batch: int, mode: Mode, threads: int, level: str, choices: dict[str, str]
+    ) -> None:
         self.network = network
         self.batch = batch
         self.mode = mode
         self.threads = threads
+        self.level = level
+        self.engine = _engine(level)
+        self.choices = choices
         # Every layer's output, twice for the transposes of linear layers, and a line each.
         sizes = [network.input_shape, *network.shapes]
         self.arena = _Arena(sum(3 * (batch * math.prod(shape) + 64) for shape in sizes))
@@ -315,30 +351,32 @@ class _Builder:
                 return self._linear(names, layer, x, activation)
             case MaxPool2d():
                 y = self.arena.take((self.batch, *shape))
-                return Stage((name,), (_engine().pool(x, y, layer.window),), x, y)
+                return Stage((name,), (self.engine.pool(x, y, layer.window),), x, y)
             case KWinners2d(local=True):
                 y = self.arena.take(x.shape)
                 planes = (self.batch, x.shape[1], math.prod(x.shape[2:]))
-                winners = prepare_local(x.reshape(planes), layer.winners(x.shape[1:]), out=y.reshape(planes))
+                k = layer.winners(x.shape[1:])
+                winners = prepare_local(x.reshape(planes), k, out=y.reshape(planes), level=self.level)
                 return Stage((name,), (winners,), x, y)
             case KWinners() | KWinners2d():
                 y = self.arena.take(x.shape)
                 flat = (self.batch, math.prod(x.shape[1:]))
-                best = prepare_global(x.reshape(flat), layer.winners(x.shape[1:]), out=y.reshape(flat))
-                return Stage((name,), (best,), x, y)
+                k = layer.winners(x.shape[1:])
+                winners = prepare_global(x.reshape(flat), k, out=y.reshape(flat), level=self.level)
+                return Stage((name,), (winners,), x, y)
             case Flatten():
                 return Stage((name,), (), x, x.reshape(self.batch, -1))
             case ReLU() | GELU():
                 y = self.arena.take(x.shape)
                 nothing = np.zeros(1, np.float32)
-                steps = (_engine().copied(x, y), _engine().activate(y.reshape(1, -1), nothing, layer.kind))
+                steps = (self.engine.copied(x, y), self.engine.activate(y.reshape(1, -1), nothing, layer.kind))
                 return Stage((name,), steps, x, y)
         raise TypeError(f"no stage for {layer}")
 
     def _kernel_name(self, pattern: Pattern | None, groups: int = 1) -> str:
         if self.mode == "dense" or pattern is None:
             return "dense"
-        return KERNELS.get(pattern.name, "csr") if groups == 1 else "csr"
+        return pattern.name if pattern.name in WITH_KERNEL and groups == 1 else "csr"
 
     def _weights(self, name: str) -> Weights:
         """Return the layer's matrices as one: those of a grouped convolution below one another."""
@@ -354,7 +392,7 @@ class _Builder:
         conv = Convolution(layer.in_channels, x.shape[2], x.shape[3], layer.window, layer.groups)
         pattern = layer.pattern if layer.pattern is not None and layer.groups == 1 else Unstructured()
         problem = Problem("conv2d", layer.out_channels, conv.taps, self.batch, pattern, layer.density, conv=conv)
-        kernel = registry.kernels("conv2d")[self._kernel_name(layer.pattern, layer.groups)]
+        kernel = registry.kernels("conv2d", self.level)[self._kernel_name(layer.pattern, layer.groups)]
         bias = self.network.parameters.get(f"{names[0]}.bias") if layer.bias else None
         plan = kernel.prepare(problem, self._weights(names[0]), self.threads, bias=bias, relu=relu)
         plan.bind(x, y)
@@ -363,7 +401,7 @@ class _Builder:
     def _linear(self, names: tuple[str, ...], layer: Linear, x: Floats, activation: str) -> Stage:
         """Multiply columns of features: a batch is transposed on the way in and on the way out."""
         inputs, outputs = layer.in_features, layer.out_features
-        engine = _engine()
+        engine = self.engine
         steps: list[Any] = []
         y = self.arena.take((self.batch, outputs))
         if self.batch == 1:
@@ -386,18 +424,23 @@ class _Builder:
     def _product(self, name: str, layer: Linear, columns: Floats, product: Floats) -> tuple[Any, str]:
         """Prepare the product, by the faster of the kernels that the mode allows on what its input really is."""
         pattern = layer.pattern or Unstructured()
-        reached = max(1, int(np.count_nonzero(columns))) / columns.size
         problem = Problem("matmul", layer.out_features, layer.in_features, self.batch, pattern, layer.density)
-        known = registry.kernels("matmul")
-        candidates = [(known[self._kernel_name(layer.pattern)], problem)]
+        reached = max(1, int(np.count_nonzero(columns))) / columns.size
+        asked = {self._kernel_name(layer.pattern): problem}
         if self.mode == "sparse-sparse" and reached < 1:
-            sparse = Problem(
-                "matmul", layer.out_features, layer.in_features, self.batch, pattern, layer.density, act_density=reached
-            )
-            if known["complementary-ss"].supports(sparse) is None:
-                candidates.append((known["complementary-ss"], sparse))
-        plans = [kernel.prepare(asked, self._weights(name), self.threads) for kernel, asked in candidates]
-        for plan in plans:
+            asked["complementary-ss"] = replace(problem, act_density=reached)
+        if name in self.choices:
+            asked = {self.choices[name]: asked.get(self.choices[name], problem)}
+        known = registry.kernels("matmul", self.level)
+        weights = self._weights(name)
+        plans = {
+            kernel: known[kernel].prepare(problem, weights, self.threads)
+            for kernel, problem in asked.items()
+            if known[kernel].supports(problem) is None
+        }
+        for plan in plans.values():
             plan.bind(columns, product)
-        best = quickest(plans) if len(plans) > 1 else 0
-        return plans[best], candidates[best][0].name
+        names = list(plans)
+        best = names[quickest(list(plans.values()))] if len(names) > 1 else names[0]
+        self.choices[name] = best
+        return plans[best], best

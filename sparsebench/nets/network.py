@@ -121,6 +121,13 @@ class Sequential:
         """Shape of the last layer's output."""
         return self.shapes[-1]
 
+    @property
+    def density(self) -> float:
+        """Fraction of all weights that the layers' patterns keep; 1 where there are no weights."""
+        layers = [layer for layer in self.layers if isinstance(layer, Weighted)]
+        weights = sum(layer.size for layer in layers)
+        return sum(layer.size * layer.density for layer in layers) / weights if weights else 1.0
+
     def layer(self, name: str) -> Layer:
         """Return the layer of a name; raises InputError if there is none."""
         if name not in self.names:
@@ -179,7 +186,9 @@ class Sequential:
         folded = replace(self, layers=layers)
         return folded if self._state is None else folded._with(states.fold(self.named_layers, self._state))
 
-    def compile(self, batch: int, mode: Mode = "sparse-sparse", threads: int = 1) -> CompiledNetwork:
+    def compile(
+        self, batch: int, mode: Mode = "sparse-sparse", threads: int = 1, level: str | None = None
+    ) -> CompiledNetwork:
         """Return the network, folded, as native code for a fixed batch.
 
         Parameters
@@ -192,15 +201,19 @@ class Sequential:
             on what reaches them; which it is, is measured while compiling.
         threads
             A batch of at least as many inputs is shared among them; a smaller one they compute together.
+        level
+            Instruction set, see `sparsebench.isa`; without it the one in use.
 
         Raises
         ------
         InputError
             If the network has no weights yet, or an argument is out of range.
+        UnavailableError
+            If the level cannot run here.
         """
         from sparsebench.nets.compile import compile_network
 
-        return compile_network(self.fold(), batch, mode, threads)
+        return compile_network(self.fold(), batch, mode, threads, level)
 
     @property
     def state(self) -> State:
@@ -234,6 +247,11 @@ class Sequential:
         if not isinstance(layer, Weighted):
             raise InputError(f"network '{self.name}': layer '{name}' is {layer}, which has no weights")
         return self.state.weights(name, layer)
+
+    def magnitudes(self) -> Self:
+        """Return the network with the magnitudes of its weights and biases: on |x| it gives the sums of |w||x|."""
+        arrays = {name: np.abs(array) for name, array in self.state.arrays.items()}
+        return self._with(replace(self.state, arrays=arrays))
 
     def nonzeros(self) -> dict[str, int]:
         """By layer with weights, how many may be non-zero; biases do not count."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ CASE_COLUMNS = (
 def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
     """Concatenate runs; of several runs each row says in a first column ``run`` which one it is from.
 
+    ``attrs["published"]`` are the figures that the runs' suites quote, see `sparsebench.suite.schema.PublishedTable`.
+
     Raises
     ------
     InputError
@@ -41,7 +44,9 @@ def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
     if not any(folder.finished() for folder in folders):
         raise InputError(f"no case is finished in {', '.join(str(folder.path) for folder in folders)}")
     if len(folders) == 1:
-        return folders[0].frame()
+        frame = folders[0].frame()
+        frame.attrs["published"] = _published(folders)
+        return frame
     names = [folder.path.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]
@@ -51,7 +56,14 @@ def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
         frame.insert(0, "run", name)
         if not frame.empty:
             frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+    combined = pd.concat(frames, ignore_index=True)
+    combined.attrs["published"] = _published(folders)
+    return combined
+
+
+def _published(folders: Sequence[RunFolder]) -> list[Record]:
+    texts = dict.fromkeys(text for folder in folders for text in folder.run.get("suites", {}).values())
+    return [entry for text in texts for entry in tomllib.loads(text).get("published", [])]
 
 
 def select(frame: pd.DataFrame, expression: str) -> pd.DataFrame:

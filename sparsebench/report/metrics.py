@@ -31,6 +31,11 @@ def duration(seconds: float) -> str:
     return f"{number(seconds)} s"
 
 
+def rate(value: float) -> str:
+    """Return three significant digits with commas between thousands: 0.98, 45.6, 28,300."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 1000 else number(value)
+
+
 def size(nbytes: float) -> str:
     """Return bytes with a binary unit."""
     for unit, scale in (("B", 1), ("KiB", 2**10), ("MiB", 2**20)):
@@ -98,6 +103,7 @@ METRICS = {
     ),
     "median": Metric("median_s", "median time per call", duration, "min", _TIME),
     "per_column": Metric("time_per_column_s", "median time per column of X", duration, "min", _TIME),
+    "items_per_s": Metric("items_per_s", "columns of X or samples a second", rate, "max", _TIME),
     "gflops_useful": Metric("gflops_useful", "useful GFLOP/s (2 nnz N / time)", number, "max", _TIME),
     "gflops_dense": Metric("gflops_dense", "dense-equivalent GFLOP/s (2 M K N / time)", number, "max", _TIME),
     "roofline": Metric("roofline_fraction", "share of the roofline: ceiling / time", number, "max", _TIME),

@@ -12,6 +12,7 @@ from sparsebench.report.cells import Table, split
 from sparsebench.report.frame import Record, pattern_label, to_records
 from sparsebench.report.merged_table import merged_table, summary
 from sparsebench.report.metrics import Metric, find
+from sparsebench.report.network_table import network_tables
 from sparsebench.report.problem_table import problem_table
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def make_tables(frame: pd.DataFrame, metric: str = "speedup", by: Sequence[str] = ()) -> list[Table]:
     """Turn results into tables; what holds for all of them is in the notes of the last.
 
-    Without `by`: a table per suite, pattern and thread count, rows problems, columns kernels; then summaries. With
+    Without `by`: a table per suite, pattern and thread count, rows problems, columns kernels, for networks those of
+    `network_tables`; then summaries. With
     it: a row per combination of these columns, its cells merged over the problems that share them.
 
     Parameters
@@ -42,7 +44,13 @@ def make_tables(frame: pd.DataFrame, metric: str = "speedup", by: Sequence[str] 
         check_by(by, frame.columns)
         tables = [merged_table(part, quantity, by) for part in split(records, _mergeable(quantity, by))]
     else:
-        tables = [problem_table(part, quantity) for part in split(records, _setting)]
+        networks, others = [], records
+        if metric == "speedup":
+            networks = [record for record in records if record["op"] == "network"]
+            others = [record for record in records if record["op"] != "network"]
+        tables = [problem_table(part, quantity) for part in split(others, _setting)]
+        for part in split(networks, lambda record: (record.get("run"), record["suite"], record["shape"])):
+            tables += network_tables(part, frame.attrs.get("published", []))
         tables += [summary(part, quantity) for part in split(records, _machine_setting)]
     closing = (*notes.legend(tables, records), *notes.general(records))
     return [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, *closing))]

@@ -17,7 +17,7 @@ from sparsebench.suite.load import Loaded
 from sparsebench.suite.schema import ProblemTable
 from sparsebench.toml_tables import nearest
 
-DEFAULT_BASELINES = {"matmul": "mkl-dense", "conv2d": "mkl-im2col"}
+DEFAULT_BASELINES = {"matmul": "mkl-dense", "conv2d": "mkl-im2col", "network": "net-dense"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +103,14 @@ def _layers(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, 
 
 
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
+    if table.op == "network":
+        for address, N in product(table.networks or (), table.n):
+            assert isinstance(table.weights, str)
+            chosen = table.seed if seed is None else seed
+            yield Problem.of_network(address, N, seed=chosen, weights=table.weights)
+        return
     for M, K, address, stored_density, conv in _layers(table, data):
-        for entry, N in product(table.patterns, table.n):
+        for entry, N in product(table.patterns or (), table.n):
             pattern = entry.build(N)
             densities = table.density
             if pattern.name == "stored":

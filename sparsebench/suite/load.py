@@ -11,7 +11,7 @@ from sparsebench.suite.schema import Suite
 from sparsebench.toml_tables import folder
 
 _INNER = toml_tables.Inner(
-    keys={"problems": schema.ProblemTable, "thresholds": schema.ThresholdTable},
+    keys={"problems": schema.ProblemTable, "thresholds": schema.ThresholdTable, "published": schema.PublishedTable},
     branches=schema.PATTERN_TABLES | {"WeightsTable": schema.WeightsTable},
 )
 

@@ -109,22 +109,27 @@ class WeightsTable(_Table):
 class ProblemTable(_Table):
     """Problems: the product of all lists in this table."""
 
-    op: Literal["matmul", "conv2d"] = "matmul"
+    op: Literal["matmul", "conv2d", "network"] = "matmul"
     shapes: list[tuple[PositiveInt, ...]] | None = Field(
         None,
         description="matmul: [M, K] each; with weights from files only these shapes are taken."
         " conv2d: [out, in, kh, kw, H, W] each.",
         min_length=1,
     )
-    n: Numbers = Field(description="matmul: columns of X; conv2d: batch.")
+    networks: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="network: names of shipped networks, or files; each layer has its own pattern and density."
+    )
+    n: Numbers = Field(description="matmul: columns of X; others: batch.")
     stride: Side = 1
     padding: Margin = 0
     dilation: Side = 1
     groups: PositiveInt = 1
-    patterns: Annotated[list[PatternTable], Field(min_length=1)]
+    patterns: Annotated[list[PatternTable], Field(min_length=1)] | None = Field(
+        None, description="Needed but for networks."
+    )
     density: Densities = Field([0.05], description="Fraction of weights kept; a stored pattern has its own.")
     act_density: Densities = [1.0]
-    weights: str | WeightsTable = "random"
+    weights: str | WeightsTable = Field("random", description="network: random, or an .npz file of its weights.")
     cache: Caches = ["warm"]
     x_layout: Layouts = Field(["row"], description="blocked: each kernel gets X and Y in its own best layout.")
     kernels: Globs = ["*"]
@@ -144,7 +149,35 @@ class ProblemTable(_Table):
         return Window((1, 1), pair(self.stride), pair(self.padding), pair(self.dilation))
 
     @model_validator(mode="after")
+    def _keys_fit_the_op(self) -> ProblemTable:
+        foreign = {
+            "network": (
+                "shapes",
+                "stride",
+                "padding",
+                "dilation",
+                "groups",
+                "patterns",
+                "density",
+                "act_density",
+                "cache",
+                "x_layout",
+            ),
+        }.get(self.op, ("networks",))
+        given = [name for name in foreign if name in self.model_fields_set]
+        if given:
+            raise ValueError(f"{given[0]} is not for op '{self.op}'")
+        needed = "networks" if self.op == "network" else "patterns"
+        if getattr(self, needed) is None:
+            raise ValueError(f"op '{self.op}' needs {needed}")
+        if self.op == "network" and isinstance(self.weights, WeightsTable):
+            raise ValueError("op 'network' takes weights 'random' or the path of an .npz file")
+        return self
+
+    @model_validator(mode="after")
     def _shapes_fit_the_op(self) -> ProblemTable:
+        if self.op == "network":
+            return self
         names = SIZES[self.op][:-1]
         for number, shape in enumerate(self.shapes or ()):
             if len(shape) != len(names):
@@ -160,10 +193,10 @@ class ProblemTable(_Table):
 
     @model_validator(mode="after")
     def _random_needs_shapes(self) -> ProblemTable:
-        if self.weights == "random":
+        if self.weights == "random" and self.op != "network":
             if self.shapes is None:
                 raise ValueError(f"weights 'random' need shapes = [[{', '.join(SIZES[self.op][:-1])}], ...]")
-            if any(pattern.name == "stored" for pattern in self.patterns):
+            if any(pattern.name == "stored" for pattern in self.patterns or ()):
                 raise ValueError("pattern 'stored' needs weights from a file")
         return self
 
@@ -188,6 +221,17 @@ class ThresholdTable(_Table):
         return self
 
 
+class PublishedTable(_Table):
+    """Figures that others published for a network; reports show them, marked as such, beside what was measured."""
+
+    network: str = Field(description="The network's name in the tables.")
+    what: str = Field(description="Hardware and setting.")
+    source: str
+    items_per_s: Annotated[dict[str, Annotated[float, Field(gt=0)]], Field(min_length=1)] = Field(
+        description="Inputs a second, by the kernel that they are to be compared with."
+    )
+
+
 class Suite(_Table):
     """A suite file."""
 
@@ -198,6 +242,7 @@ class Suite(_Table):
     threads: Threads = [1]
     problems: Annotated[list[ProblemTable], Field(min_length=1)]
     thresholds: list[ThresholdTable] = []
+    published: list[PublishedTable] = []
 
 
 def schema_text() -> str:
