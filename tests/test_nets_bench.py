@@ -237,7 +237,8 @@ def check_tables(folder: RunFolder) -> None:
 def test_a_network_that_failed_has_no_layers(tiny: str) -> None:
     record: dict[str, Any] = {
         "suite": "words", "shape": "tiny", "threads": 1, "N": 1, "level": "v3", "baseline": "net-dense",
-        "provider": "sparsebench", "problem": "p", "status": "failed", "error": "prepare: no", "layers": None, "items_per_s": None,
+        "provider": "sparsebench", "problem": "p", "status": "failed", "error": "prepare: no", "layers": None,
+        "items_per_s": None,
     }  # fmt: skip
     (rates,) = network_tables([record | {"kernel": name} for name in MODES[:2]], [])
     assert [cell.text for cell in rates.rows[0].cells] == ["failed", "failed", "failed"]
