@@ -20,10 +20,8 @@ def supports(problem):
     return supports_conv(problem, block_lanes(problem.pattern.rows))
 
 
-def prepare(problem, weights, threads, bias=None, relu=False):
+def prepare(problem, weights, threads, **fused):
     block = (problem.pattern.rows, problem.pattern.cols)
     matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, block)
     lanes = block_lanes(block[0])
-    return prepare_conv(
-        __name__, lambda kblock: from_block(matrix, kblock), lanes, problem, threads, bias, relu
-    )
+    return prepare_conv(__name__, lambda kblock: from_block(matrix, kblock), lanes, problem, threads, **fused)

@@ -18,9 +18,7 @@ def supports(problem):
     return supports_conv(problem, problem.pattern.lanes)
 
 
-def prepare(problem, weights, threads, bias=None, relu=False):
+def prepare(problem, weights, threads, **fused):
     lanes = problem.pattern.lanes
     matrix = Complementary.pack(weights.dense, weights.mask.owner, lanes, problem.overlay)
-    return prepare_conv(
-        __name__, lambda kblock: from_complementary(matrix, kblock), lanes, problem, threads, bias, relu
-    )
+    return prepare_conv(__name__, lambda kblock: from_complementary(matrix, kblock), lanes, problem, threads, **fused)

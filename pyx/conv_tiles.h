@@ -6,28 +6,51 @@
 
 #define V JOIN(v, JOIN(VN, f))
 
-/* The places of a vector that are pixels of Y, side by side at y + to[t]. */
-ALWAYS_INLINE void CONV(store_pixels)(float *y, V v, const conv_tile *tile, int t)
+/* The places of vector t that are pixels of Y, side by side at y + to. */
+ALWAYS_INLINE void CONV(store_pixels)(float *y, V v, int count, uint32_t keep)
 {
-    const int n = tile->count[t];
-    y += tile->to[t];
-    if (n == VN) {
+    if (count == VN) {
         *(V *)y = v;
         return;
     }
 #if VN == 16
-    _mm512_mask_storeu_ps(y, MASK(n), _mm512_maskz_compress_ps((__mmask16)tile->keep[t], (__m512)v));
+    _mm512_mask_storeu_ps(y, MASK(count), _mm512_maskz_compress_ps((__mmask16)keep, (__m512)v));
 #else
     for (int i = 0, to = 0; i < VN; i++)
-        if (tile->keep[t] >> i & 1)
+        if (keep >> i & 1)
             y[to++] = v[i];
 #endif
 }
 
-ALWAYS_INLINE V CONV(finish)(V v, int relu)
+/* R rows of T vectors, of which the first `rows` are filters, to y. */
+ALWAYS_INLINE void CONV(store)(int R, int T, V acc[][4], int relu, float *restrict y, ptrdiff_t ldy,
+                               const conv_tile *restrict tile, int rows)
 {
-    const __typeof__(v > 0) positive = v > 0;
-    return relu ? (V)(positive & (__typeof__(positive))v) : v;
+    int pixels = 0;
+    EACH (t, 0, T)
+        pixels += tile->count[t];
+    if (relu)
+        EACH (r, 0, R)
+            EACH (t, 0, T) {
+                const __typeof__(acc[r][t] > 0) positive = acc[r][t] > 0;
+                acc[r][t] = (V)(positive & (__typeof__(positive))acc[r][t]);
+            }
+    if (pixels == T * VN && rows >= R) {
+        /* The usual tile of wide maps, without a branch. */
+        y += tile->to[0];
+        EACH (r, 0, R)
+            EACH (t, 0, T)
+                *(V *)(y + r * ldy + t * VN) = acc[r][t];
+        return;
+    }
+    EACH (t, 0, T) {
+        const int count = tile->count[t];
+        const uint32_t keep = tile->keep[t];
+        float *to = y + tile->to[t];
+        EACH (r, 0, R)
+            if (r < rows)
+                CONV(store_pixels)(to + r * ldy, acc[r][t], count, keep);
+    }
 }
 
 /* R of the L filters of one lane group: per tap T loads, R broadcasts, R * T FMAs. */
@@ -48,10 +71,7 @@ ALWAYS_INLINE void CONV(shared_tile)(int L, int R, int T, const float *restrict 
             EACH (t, 0, T)
                 acc[r][t] += w[j * L + r] * xv[t];
     }
-    EACH (r, 0, R)
-        if (r < rows)
-            EACH (t, 0, T)
-                CONV(store_pixels)(y + r * ldy, CONV(finish)(acc[r][t], relu), tile, t);
+    CONV(store)(R, T, acc, relu, y, ldy, tile, rows);
 }
 
 ALWAYS_INLINE void CONV(shared_groups)(int L, int T, CONV_PARAMETERS)
@@ -91,8 +111,7 @@ ALWAYS_INLINE void CONV(single_rows)(int P, int T, const conv_groups *G, ptrdiff
             EACH (t, 0, T)
                 acc[p][t] += G->values[j] * *(const V *)(at + t * VN);
         }
-        EACH (t, 0, T)
-            CONV(store_pixels)(y + G->row[g + p] * ldy, CONV(finish)(acc[p][t], G->relu), tile, t);
+        CONV(store)(1, T, acc + p, G->relu, y + G->row[g + p] * ldy, ldy, tile, 1);
     }
 }
 

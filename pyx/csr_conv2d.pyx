@@ -16,8 +16,6 @@ def supports(problem):
     return supports_conv(problem, 1)
 
 
-def prepare(problem, weights, threads, bias=None, relu=False):
+def prepare(problem, weights, threads, **fused):
     matrix = Csr.pack(weights.dense, weights.mask.allowed)
-    return prepare_conv(
-        __name__, lambda kblock: from_csr(matrix, kblock), 1, problem, threads, bias, relu
-    )
+    return prepare_conv(__name__, lambda kblock: from_csr(matrix, kblock), 1, problem, threads, **fused)

@@ -23,8 +23,8 @@ def supports(problem):
     return supports_conv(problem, lanes_of(problem))
 
 
-def prepare(problem, weights, threads, bias=None, relu=False):
+def prepare(problem, weights, threads, **fused):
     lanes = lanes_of(problem)
     return prepare_conv(
-        __name__, lambda kblock: from_dense(weights.dense, lanes, kblock), lanes, problem, threads, bias, relu
+        __name__, lambda kblock: from_dense(weights.dense, lanes, kblock), lanes, problem, threads, **fused
     )

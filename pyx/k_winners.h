@@ -13,27 +13,6 @@
 #include <math.h>
 #include "simd.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-typedef int32_t vi __attribute__((vector_size(4 * VLEN), aligned(4), may_alias));
-
-/* a > b ? a : b and a < b ? a : b in every lane, which is what x86 does for NaN too. */
-#if VLEN == 16
-ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
-ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
-#elif VLEN == 8
-ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
-ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
-#elif defined(__x86_64__)
-ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
-ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
-#else
-ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)(((vi)a & (vi)(a > b)) | ((vi)b & ~(vi)(a > b))); }
-ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)(((vi)a & (vi)(a < b)) | ((vi)b & ~(vi)(a < b))); }
-#endif
-
 /* count + 1 where r >= t. */
 ALWAYS_INLINE vi count_reaching(vi count, vf r, vf t)
 {
@@ -283,30 +262,129 @@ typedef struct {
     vi ties;
 } cut;
 
-/* k <= W: keeps the W largest ranks of each pixel sorted in registers. */
-ALWAYS_INLINE cut cut_by_network(int W, const float *rank, ptrdiff_t C, ptrdiff_t k)
+/* Channels [c, c + CHUNK) of x[C], ld apart, sorted; -infinity beyond the last. */
+ALWAYS_INLINE void sorted_chunk(const float *x, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t c, vf *chunk)
+{
+    if (c + CHUNK <= C)
+        EACH (i, 0, CHUNK)
+            chunk[i] = *(const vf *)(x + (c + i) * ld);
+    else
+        EACH (i, 0, CHUNK)
+            chunk[i] = c + i < C ? *(const vf *)(x + (c + i) * ld) : spread(-INFINITY);
+    sort_chunk(chunk);
+}
+
+/* The k-th largest of channels x[C], ld apart, of VLEN pixels; k <= W. Only right where no channel is NaN. */
+ALWAYS_INLINE vf kth_by_network(int W, const float *x, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t k)
 {
     vf best[16], chunk[CHUNK];
     EACH (i, 0, W)
-        best[i] = i < CHUNK ? *(const vf *)(rank + i * VLEN) : spread(-INFINITY);
-    sort_chunk(best);
+        best[i] = spread(-INFINITY);
+    sorted_chunk(x, ld, C, 0, best);
     for (ptrdiff_t c = CHUNK; c < C; c += CHUNK) {
-        EACH (i, 0, CHUNK)
-            chunk[i] = *(const vf *)(rank + (c + i) * VLEN);
-        sort_chunk(chunk);
+        sorted_chunk(x, ld, C, c, chunk);
+        if (k == CHUNK && W == CHUNK && c + CHUNK >= C) {
+            /* The last merge, of which only the least is wanted. */
+            EACH (i, 0, CHUNK)
+                best[i] = larger(best[i], chunk[CHUNK - 1 - i]);
+            return smaller(smaller(smaller(best[0], best[1]), smaller(best[2], best[3])),
+                           smaller(smaller(best[4], best[5]), smaller(best[6], best[7])));
+        }
         merge_chunk(W, best, chunk);
     }
     float sorted[16 * VLEN] __attribute__((aligned(64)));
     EACH (i, 0, W)
         *(vf *)(sorted + i * VLEN) = best[i];
-    cut found = {*(const vf *)(sorted + (k - 1) * VLEN), {0}};
-    for (ptrdiff_t i = 0; i < k; i++)
-        found.ties -= (vi)(*(const vf *)(sorted + i * VLEN) == found.threshold);
+    return *(const vf *)(sorted + (k - 1) * VLEN);
+}
+
+static vf kth_by_network_8(const float *x, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t k)
+{
+    return kth_by_network(8, x, ld, C, k);
+}
+
+static vf kth_by_network_16(const float *x, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t k)
+{
+    return kth_by_network(16, x, ld, C, k);
+}
+
+/* Most winners that networks find. */
+#define NETWORK_WINNERS 16
+
+ALWAYS_INLINE vf kth_largest(const float *x, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t k)
+{
+    return k <= 8 ? kth_by_network_8(x, ld, C, k) : kth_by_network_16(x, ld, C, k);
+}
+
+/* The same with the number of ties that win, for ranks, which are never NaN. */
+static cut cut_by_network(const float *rank, ptrdiff_t C, ptrdiff_t k)
+{
+    cut found = {kth_largest(rank, VLEN, C, k), spread_int((int32_t)k)};
+    for (ptrdiff_t c = 0; c < C; c++)
+        found.ties += (vi)(*(const vf *)(rank + c * VLEN) > found.threshold);
     return found;
 }
 
-static cut cut_by_network_8(const float *rank, ptrdiff_t C, ptrdiff_t k) { return cut_by_network(8, rank, C, k); }
-static cut cut_by_network_16(const float *rank, ptrdiff_t C, ptrdiff_t k) { return cut_by_network(16, rank, C, k); }
+/* One channel of `keep_reaching`; returns count + 1 where x was kept. */
+ALWAYS_INLINE vi keep_channel(const float *x, float *out, vf threshold, vi count)
+{
+    const vf v = *(const vf *)x;
+#if VLEN == 16
+    const __mmask16 won = _mm512_cmp_ps_mask((__m512)v, (__m512)threshold, _CMP_GE_OQ);
+    *(vf *)out = (vf)_mm512_maskz_mov_ps(won, (__m512)v);
+#else
+    *(vf *)out = keep_where((vi)(v >= threshold), v);
+#endif
+    return count_reaching(count, v, threshold);
+}
+
+/* out[C, ld] = x[C, ld] where that reaches the threshold, zero elsewhere; returns how many do. out may be x. */
+ALWAYS_INLINE vi keep_reaching(const float *x, float *out, ptrdiff_t ld, ptrdiff_t C, vf threshold)
+{
+    vi count[4] = {{0}, {0}, {0}, {0}};
+    ptrdiff_t c = 0;
+    for (; c + 4 <= C; c += 4)
+        EACH (i, 0, 4)
+            count[i] = keep_channel(x + (c + i) * ld, out + (c + i) * ld, threshold, count[i]);
+    for (; c < C; c++)
+        count[0] = keep_channel(x + c * ld, out + c * ld, threshold, count[0]);
+    return (count[0] + count[1]) + (count[2] + count[3]);
+}
+
+/* Sets the last `surplus` of the values that equal the threshold to zero. Where that is zero itself, so it is done. */
+static void drop_surplus(float *out, ptrdiff_t ld, ptrdiff_t C, vf threshold, vi surplus)
+{
+    for (ptrdiff_t c = C - 1; c >= 0 && lane_bits((vi)(surplus > 0)); c--) {
+        vi *at = (vi *)(out + c * ld);
+        const vi tied = (vi)(*(const vf *)at == threshold) & (vi)(surplus > 0);
+        *at &= ~tied;
+        surplus += tied;
+    }
+}
+
+static int any_nan(const float *x, ptrdiff_t ld, ptrdiff_t C)
+{
+    vi found = {0};
+    for (ptrdiff_t c = 0; c < C; c++) {
+        const vf v = *(const vf *)(x + c * ld);
+        found |= (vi)(v != v);
+    }
+    return lane_bits(found) != 0;
+}
+
+/* The k winners among the channels x[C, ld] of VLEN pixels, zero elsewhere; 0 < k <= NETWORK_WINNERS, k <= C. out may
+ * be x. Returns whether there may be NaN, with which they are not the right ones.
+ *
+ * Where just k values reach the threshold they are the winners, however it was found. */
+ALWAYS_INLINE int winners_by_network(const float *x, float *out, ptrdiff_t ld, ptrdiff_t C, ptrdiff_t k)
+{
+    const vf threshold = kth_largest(x, ld, C, k);
+    const vi surplus = keep_reaching(x, out, ld, C, threshold) - (int32_t)k;
+    if (!lane_bits((vi)(surplus != 0)))
+        return 0;
+    drop_surplus(out, ld, C, threshold, surplus);
+    return 1;
+}
 
 static vi count_channels(const float *rank, ptrdiff_t C, vf t)
 {
@@ -379,7 +457,7 @@ static cut rank_and_cut_pixels(const float *x, const float *boost, ptrdiff_t C, 
                                ptrdiff_t width, float *rank)
 {
     rank_pixels(x, boost, C, P, width, rank);
-    return k <= 8 ? cut_by_network_8(rank, C, k) : k <= 16 ? cut_by_network_16(rank, C, k) : cut_by_halving(rank, C, k);
+    return k <= NETWORK_WINNERS ? cut_by_network(rank, C, k) : cut_by_halving(rank, C, k);
 }
 
 /* The winners among ranks r of one channel, after `seen` ties in the channels before it. */
@@ -401,6 +479,10 @@ static void local_winners(const float *x, const float *boost, ptrdiff_t C, ptrdi
     }
     for (ptrdiff_t p = 0; p < P; p += VLEN) {
         const pixels at = pixels_from(p, P);
+        const int plain = !boost && k <= NETWORK_WINNERS && at.width == VLEN && !at.fresh;
+        if (plain && !(x == out && any_nan(x + p, P, C)) &&
+            !(winners_by_network(x + p, out + p, P, C, k) && any_nan(x + p, P, C)))
+            continue;
         const cut found = rank_and_cut_pixels(x + at.first, boost, C, P, k, at.width, rank);
         vi done, seen = {0};
         EACH (lane, 0, VLEN)

@@ -14,16 +14,6 @@ typedef struct {
     ptrdiff_t out_height, out_width;
 } pooling;
 
-ALWAYS_INLINE vf larger(vf a, vf b)
-{
-#if VLEN == 16
-    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
-#else
-    const vi mask = a > b;
-    return (vf)((mask & (vi)a) | (~mask & (vi)b));
-#endif
-}
-
 /* 2 x 2 windows, side by side, of one map. Up to 2 VLEN floats beyond the map are read, and ignored. */
 static void pool_pairs(const pooling *p, const float *restrict x, float *restrict y)
 {

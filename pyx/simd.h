@@ -36,9 +36,12 @@ typedef float v16f __attribute__((vector_size(64), aligned(4), may_alias));
 #define JOIN(a, b) JOIN_(a, b)
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 /* The first n floats of a vector, 0 < n <= its length; nothing beyond them is touched in memory. */
 #if defined(__AVX512VL__)
-#include <immintrin.h>
 #define MASK(n) ((1u << (n)) - 1)
 ALWAYS_INLINE v4f load_part_4(const float *p, int n) { return (v4f)_mm_maskz_loadu_ps(MASK(n), p); }
 ALWAYS_INLINE v8f load_part_8(const float *p, int n) { return (v8f)_mm256_maskz_loadu_ps(MASK(n), p); }
@@ -73,6 +76,24 @@ typedef v16f vf;
 typedef v8f vf;
 #else
 typedef v4f vf;
+#endif
+
+/* As many integers; comparisons of floats give them, all ones for true. */
+typedef int32_t vi __attribute__((vector_size(4 * VLEN), aligned(4), may_alias));
+
+/* a > b ? a : b and a < b ? a : b in every lane, which is what x86 does for NaN too. */
+#if VLEN == 16
+ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif VLEN == 8
+ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#elif defined(__x86_64__)
+ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)_mm_max_ps((__m128)a, (__m128)b); }
+ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)_mm_min_ps((__m128)a, (__m128)b); }
+#else
+ALWAYS_INLINE vf larger(vf a, vf b) { return (vf)(((vi)a & (vi)(a > b)) | ((vi)b & ~(vi)(a > b))); }
+ALWAYS_INLINE vf smaller(vf a, vf b) { return (vf)(((vi)a & (vi)(a < b)) | ((vi)b & ~(vi)(a < b))); }
 #endif
 
 /* A loop over the rows or vectors of a tile: its bounds are constants, its variables registers. */

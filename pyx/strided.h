@@ -5,13 +5,10 @@
 #include "simd.h"
 
 #if VLEN == 16
-typedef int32_t vi __attribute__((vector_size(64)));
 #define EVEN ((vi){0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30})
 #elif VLEN == 8
-typedef int32_t vi __attribute__((vector_size(32)));
 #define EVEN ((vi){0, 2, 4, 6, 8, 10, 12, 14})
 #else
-typedef int32_t vi __attribute__((vector_size(16)));
 #define EVEN ((vi){0, 2, 4, 6})
 #endif
 
@@ -20,7 +17,11 @@ static void copy_strided(float *restrict to, const float *restrict from, ptrdiff
 {
     ptrdiff_t i = 0;
     if (stride == 1) {
-        memcpy(to, from, (size_t)n * sizeof(float));
+        /* Rows are short: a call of memcpy takes longer than they. */
+        for (; i + VLEN <= n; i += VLEN)
+            *(vf *)(to + i) = *(const vf *)(from + i);
+        if (i < n)
+            JOIN(store_part_, VLEN)(to + i, JOIN(load_part_, VLEN)(from + i, (int)(n - i)), (int)(n - i));
         return;
     }
     if (stride == 2)

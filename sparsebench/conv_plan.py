@@ -147,6 +147,19 @@ def tiles_of(conv: Convolution, pitch: int, vlen: int, most: int) -> NDArray[np.
     return aligned_copy(np.array(found), np.int32)
 
 
+def tiles_of_pairs(places: int, vlen: int, most: int) -> NDArray[np.int32]:
+    """Cut the places of two rows into tiles; whole vectors of them are stored, whatever are pixels."""
+    found = []
+    at = 0
+    for vectors in widths(places, vlen, most):
+        fields = np.zeros((3, MOST_VECTORS), np.int64)
+        fields[0] = at + np.arange(MOST_VECTORS) * vlen
+        fields[1] = vlen
+        found.append([at, vectors, *fields.ravel()])
+        at += vectors * vlen
+    return aligned_copy(np.array(found), np.int32)
+
+
 def supports_conv(problem: Problem, lanes: int) -> str | None:
     """Return why lane groups of `lanes` filters cannot take the problem's convolution, or None."""
     conv = problem.conv
@@ -176,40 +189,62 @@ def prepare_conv(
     threads: int,
     bias: NDArray[np.float32] | None = None,
     relu: bool = False,
+    winners: int = 0,
 ) -> Plan:
     """Build a compiled convolution; `pack` makes lane groups for a block of K, of all taps here.
 
     A pointwise layer without bias is the product of a matrix with each sample, and is planned as one.
+
+    Parameters
+    ----------
+    bias, relu
+        float32 [M] added to each filter's map, and whether negative results become zero.
+    winners
+        0, or up to `most_winners`: only so many channels of each pixel are kept, the largest, and maps are max-pooled
+        by 2 x 2, so that Y is [N, M, H'/2, W'/2].
     """
     conv = problem.conv
     assert conv is not None
-    if conv.pointwise and bias is None and not relu:
+    if conv.pointwise and bias is None and not relu and not winners:
         return prepare_groups(kernel, pack, lanes, problem, threads)
     engine = isa.sibling(kernel, "conv_engine")
     groups = pack(conv.taps)
-    tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads)
-    opening = open_geometry(conv, int(tiling.tiles[-1, 0]) + MOST_VECTORS * tiling.vlen)
+    tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads, in_pairs=winners > 0)
+    height, width = conv.output
+    y_shape = (problem.N, problem.M, height // 2, width // 2) if winners else problem.y_shape
+    last_pair = (height // 2 - 1) * 2 * _rows_and_pitch(conv)[1] if winners else 0
+    opening = open_geometry(conv, last_pair + int(tiling.tiles[-1, 0]) + MOST_VECTORS * tiling.vlen)
     start_values = aligned_empty(problem.M + 16)
     start_values[:] = 0
     if bias is not None:
         start_values[: problem.M] = bias
     offsets = _tap_offsets(groups, opening, conv, problem.M)
-    plan: Plan = engine.ConvPlan(groups, opening, offsets, tiling, problem.x_shape, problem.y_shape, start_values, relu)
+    plan: Plan = engine.ConvPlan(
+        groups, opening, offsets, tiling, problem.x_shape, y_shape, start_values, relu, winners
+    )
     return plan
 
 
-def conv_tiling(conv: Convolution, groups: LaneGroups, samples: int, level_vlen: int, threads: int) -> ConvTiling:
-    """Choose vector length, tiles and threads."""
+def most_winners(level: str) -> int:
+    """Return how many winners of a pixel a convolution can choose at once; see `prepare_conv`."""
+    most: int = isa.sibling(f"conv__{level}", "conv_engine").MOST_WINNERS
+    return most
+
+
+def conv_tiling(
+    conv: Convolution, groups: LaneGroups, samples: int, level_vlen: int, threads: int, *, in_pairs: bool = False
+) -> ConvTiling:
+    """Choose vector length, tiles and threads; `in_pairs`: two rows of the output at a time, whole vectors of them."""
     pitch = _rows_and_pitch(conv)[1]
     places = places_of(conv, pitch)
-    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen), level_vlen)
+    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen and not in_pairs), level_vlen)
     most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
-    tiles = tiles_of(conv, pitch, vlen, most)
+    tiles = tiles_of_pairs(pitch + conv.output[1], vlen, most) if in_pairs else tiles_of(conv, pitch, vlen, most)
     work = groups.index.size * max(16, groups.lanes * places) * samples
     used = worthwhile_threads(work, threads)
     apart = samples >= used
     pieces = 1 if apart else min(groups.groups, pieces_of(used, len(tiles)))
-    useful = conv.pixels / (int(tiles[:, 1].sum()) * vlen)
+    useful = (2 * conv.output[1] if in_pairs else conv.pixels) / (int(tiles[:, 1].sum()) * vlen)
     return ConvTiling(
         vlen,
         tiles,

@@ -61,7 +61,8 @@ class Kernel:
 
     `dense` kernels multiply by every weight, zeros included: their roofline is that of 2 M K N operations.
     `skips_zeros` kernels read and multiply only what meets a non-zero activation.
-    `prepare` takes (problem, weights, threads); our convolutions also `bias`, float32 [M] or None, and `relu`.
+    `prepare` takes (problem, weights, threads); our convolutions also what
+    `sparsebench.conv_plan.prepare_conv` fuses with them: `bias`, `relu`, `winners`.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
     """

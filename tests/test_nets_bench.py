@@ -228,7 +228,7 @@ def check_tables(folder: RunFolder) -> None:
     assert "batch 1, 1 thread" in first.title
     assert "batch 3, 1 thread" in last.title
     assert first.rows[-1].labels == ("all", "", "6,088")
-    assert [row.labels[0] for row in first.rows][:2] == ["conv1", "kwinners1"]
+    assert [row.labels[0] for row in first.rows][:2] == ["conv1 + kwinners1 + maxpool1", "flatten1"]
     assert summary.columns[0] == "stored"
     # Any other metric has the plain table.
     assert len(make_tables(frame, "items_per_s")) == 2

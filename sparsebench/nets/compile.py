@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from sparsebench import isa, registry
 from sparsebench.bench.sampler import quickest
+from sparsebench.conv_plan import most_winners
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.k_winners import prepare_global, prepare_local
@@ -22,6 +23,7 @@ from sparsebench.nets.layers import GELU, Conv2d, Flatten, KWinners, KWinners2d,
 from sparsebench.operands import Weights
 from sparsebench.patterns import Mask, Pattern, Unstructured
 from sparsebench.problem import Problem
+from sparsebench.window import Window
 
 if TYPE_CHECKING:
     from sparsebench.nets.network import Sequential
@@ -328,9 +330,7 @@ class _Builder:
         layers = list(self.network.named_layers.items())
         at = 0
         while at < len(layers):
-            name, layer = layers[at]
-            following = layers[at + 1][1] if at + 1 < len(layers) else None
-            stage = self._stage(name, layer, following, layers[at + 1][0] if following else "", current)
+            stage = self._stage(layers[at:], current)
             for step in stage.steps:
                 step.call()
             built.append(stage)
@@ -338,17 +338,25 @@ class _Builder:
             at += len(stage.names)
         return built
 
-    def _stage(self, name: str, layer: Layer, following: Layer | None, next_name: str, x: Floats) -> Stage:
+    def _stage(self, layers: list[tuple[str, Layer]], x: Floats) -> Stage:
+        """Build what computes the first of the layers, and those after it that fuse with it."""
+        name, layer = layers[0]
         shape: Shape = layer.output_shape(x.shape[1:])
+        match [layer for _, layer in layers[:3]]:
+            case [Conv2d() as conv, KWinners2d(local=True) as winners, MaxPool2d() as pool] if self._fuses(
+                shape, winners, pool
+            ):
+                names = tuple(name for name, _ in layers[:3])
+                return self._convolution(names, conv, x, pool.output_shape(shape), winners=winners.winners(shape))
+            case [Conv2d() as conv, ReLU(), *_]:
+                return self._convolution((name, layers[1][0]), conv, x, shape, relu=True)
+            case [Conv2d() as conv, *_]:
+                return self._convolution((name,), conv, x, shape)
+            case [Linear() as linear, ReLU() | GELU() as activation, *_]:
+                return self._linear((name, layers[1][0]), linear, x, activation.kind)
+            case [Linear() as linear, *_]:
+                return self._linear((name,), linear, x, "")
         match layer:
-            case Conv2d():
-                relu = isinstance(following, ReLU)
-                names = (name, next_name) if relu else (name,)
-                return self._convolution(names, layer, x, self.arena.take((self.batch, *shape)), relu)
-            case Linear():
-                activation = {ReLU: "relu", GELU: "gelu"}.get(type(following), "")  # type: ignore[arg-type]
-                names = (name, next_name) if activation else (name,)
-                return self._linear(names, layer, x, activation)
             case MaxPool2d():
                 y = self.arena.take((self.batch, *shape))
                 return Stage((name,), (self.engine.pool(x, y, layer.window),), x, y)
@@ -356,14 +364,14 @@ class _Builder:
                 y = self.arena.take(x.shape)
                 planes = (self.batch, x.shape[1], math.prod(x.shape[2:]))
                 k = layer.winners(x.shape[1:])
-                winners = prepare_local(x.reshape(planes), k, out=y.reshape(planes), level=self.level)
-                return Stage((name,), (winners,), x, y)
+                local = prepare_local(x.reshape(planes), k, out=y.reshape(planes), level=self.level)
+                return Stage((name,), (local,), x, y)
             case KWinners() | KWinners2d():
                 y = self.arena.take(x.shape)
                 flat = (self.batch, math.prod(x.shape[1:]))
                 k = layer.winners(x.shape[1:])
-                winners = prepare_global(x.reshape(flat), k, out=y.reshape(flat), level=self.level)
-                return Stage((name,), (winners,), x, y)
+                best = prepare_global(x.reshape(flat), k, out=y.reshape(flat), level=self.level)
+                return Stage((name,), (best,), x, y)
             case Flatten():
                 return Stage((name,), (), x, x.reshape(self.batch, -1))
             case ReLU() | GELU():
@@ -372,6 +380,11 @@ class _Builder:
                 steps = (self.engine.copied(x, y), self.engine.activate(y.reshape(1, -1), nothing, layer.kind))
                 return Stage((name,), steps, x, y)
         raise TypeError(f"no stage for {layer}")
+
+    def _fuses(self, shape: Shape, winners: KWinners2d, pool: MaxPool2d) -> bool:
+        """Whether k-winners and pooling fuse with the convolution before them, whose output has this shape."""
+        pairs = pool.window == Window((2, 2), (2, 2)) and min(shape[1:]) > 1
+        return pairs and 0 < winners.winners(shape) <= most_winners(self.level)
 
     def _kernel_name(self, pattern: Pattern | None, groups: int = 1) -> str:
         if self.mode == "dense" or pattern is None:
@@ -388,13 +401,16 @@ class _Builder:
             Mask(np.vstack([part.mask.allowed for part in parts])),
         )
 
-    def _convolution(self, names: tuple[str, ...], layer: Conv2d, x: Floats, y: Floats, relu: bool) -> Stage:
+    def _convolution(
+        self, names: tuple[str, ...], layer: Conv2d, x: Floats, shape: Shape, *, relu: bool = False, winners: int = 0
+    ) -> Stage:
+        y = self.arena.take((self.batch, *shape))
         conv = Convolution(layer.in_channels, x.shape[2], x.shape[3], layer.window, layer.groups)
         pattern = layer.pattern if layer.pattern is not None and layer.groups == 1 else Unstructured()
         problem = Problem("conv2d", layer.out_channels, conv.taps, self.batch, pattern, layer.density, conv=conv)
         kernel = registry.kernels("conv2d", self.level)[self._kernel_name(layer.pattern, layer.groups)]
         bias = self.network.parameters.get(f"{names[0]}.bias") if layer.bias else None
-        plan = kernel.prepare(problem, self._weights(names[0]), self.threads, bias=bias, relu=relu)
+        plan = kernel.prepare(problem, self._weights(names[0]), self.threads, bias=bias, relu=relu, winners=winners)
         plan.bind(x, y)
         return Stage(names, (plan,), x, y, kernel.name, plan.packed_bytes)
 

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from sparsebench.bench.verify import EPSILON, Verdict, mistrusted
 from sparsebench.nets.base import Weighted
 from sparsebench.nets.compile import CompiledNetwork, Stage
-from sparsebench.nets.layers import GELU
+from sparsebench.nets.layers import GELU, KWinners2d
 from sparsebench.nets.network import Sequential
 from sparsebench.nets.operands import NetworkOperands
 from sparsebench.nets.reference import apply
 
 Floats = NDArray[np.float32]
-# Roundings of bias and activation; erff is within 1 unit in the last place, and GELU's slope below 1.13.
+Doubles = NDArray[np.float64]
+# Roundings of bias and activation; erff is within 1 unit in the last place.
 _MORE_ROUNDINGS = 8
 
 
@@ -66,23 +67,48 @@ def _stage_error(
 ) -> tuple[float, float]:
     """Return the largest |y - reference| / sum |w||x| of a stage, and how large it may be.
 
-    The bound is that of `sparsebench.bench.verify.Reference`; layers without weights only choose among numbers, so that
-    they must be exact, but for GELU.
+    The bound on rounding is that of `sparsebench.bench.verify.Reference`. Layers after the first go on with the least
+    and the largest value that it allows: where rounding decides which channel wins, either is right.
     """
-    expected = source.astype(np.float64)
-    scale = np.abs(expected)
-    length, exact = 0, True
-    for name in stage.names:
-        layer = network.layer(name)
-        expected = apply(network, name, expected)
-        if isinstance(layer, Weighted):
-            scale = apply(magnitudes, name, scale)
-            length = max(np.count_nonzero(part.mask.allowed, axis=1).max() for part in network.weights(name))
-            exact = False
-        elif isinstance(layer, GELU):
-            exact = False
-    if exact:
-        return (0.0 if np.array_equal(target, expected) else np.inf), 0.0
-    difference = np.abs(target - expected)
-    relative = difference / np.where(scale > 0, scale, np.finfo(np.float64).tiny)
-    return float(relative.max()), (length + _MORE_ROUNDINGS) * EPSILON
+    first, *others = stage.names
+    layer = network.layer(first)
+    middle = apply(network, first, source)
+    allowed, half = 0.0, np.zeros_like(middle)
+    if isinstance(layer, Weighted):
+        length = max(np.count_nonzero(part.mask.allowed, axis=1).max() for part in network.weights(first))
+        allowed = (int(length) + _MORE_ROUNDINGS) * EPSILON
+        half = allowed * apply(magnitudes, first, np.abs(source))
+    elif isinstance(layer, GELU):
+        allowed = _MORE_ROUNDINGS * EPSILON
+        half = allowed * np.abs(source.astype(np.float64))
+    low, high = middle - half, middle + half
+    for name in others:
+        low, high = _allowed_after(network, name, low, high)
+    middle, half = (low + high) / 2, (high - low) / 2
+    # What must be exact, as zeros that k-winners make, is off by infinitely much or not at all.
+    scale = np.where(half > 0, half, np.finfo(np.float64).tiny)
+    return allowed * float((np.abs(target - middle) / scale).max()), allowed
+
+
+def _allowed_after(network: Sequential, name: str, low: Doubles, high: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the bounds of a layer's output for an input between bounds."""
+    layer = network.layer(name)
+    if isinstance(layer, KWinners2d) and layer.local:
+        return _winners_between(layer.winners(low.shape[1:]), low, high)
+    below, above = apply(network, name, low), apply(network, name, high)
+    if isinstance(layer, GELU):
+        # Not monotone, but its slope is nowhere beyond 1.13.
+        middle, half = apply(network, name, (low + high) / 2), 0.565 * (high - low)
+        return middle - half, middle + half
+    return below, above
+
+
+def _winners_between(k: int, low: Doubles, high: Doubles) -> tuple[Doubles, Doubles]:
+    """Bounds of the k winners among the channels of each pixel: who may win or not has both its value and zero."""
+    channels = low.shape[1]
+    beaten = np.sort(high, axis=1)[:, channels - k - 1, None] if k < channels else -np.inf
+    needed = np.sort(low, axis=1)[:, channels - k, None]
+    surely, perhaps = low > beaten, high >= needed
+    least = np.where(surely, low, np.where(perhaps, np.minimum(low, 0), 0))
+    most = np.where(surely, high, np.where(perhaps, np.maximum(high, 0), 0))
+    return least, most
