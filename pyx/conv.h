@@ -1,8 +1,9 @@
 /* Convolution without im2col: taps are offsets into an input that was padded, and split by stride, once.
  *
- * The opened input holds, for each phase (remainder of a tap's row and column by the stride) that any tap needs, the
- * pixels of every channel that lie in it, rows `pitch` apart. There a step of one output pixel is a step of one float,
- * whatever the stride, so that a tap (cin, kh, kw) is one constant offset for all pixels of a tile. */
+ * The opened input of a strip of rows holds, for each phase (remainder of a tap's row and column by the stride) that
+ * any tap needs, the pixels of every channel that lie in it, rows `pitch` apart. There a step of one output pixel is a
+ * step of one float, whatever the stride, so that a tap (cin, kh, kw) is one constant offset for all pixels of a tile.
+ */
 #ifndef SPARSEBENCH_CONV_H
 #define SPARSEBENCH_CONV_H
 
@@ -37,7 +38,7 @@ typedef struct {
 typedef void (*conv_fn)(CONV_PARAMETERS);
 
 /* One phase of the opened input: its pixel (i, j) of channel c lies at start + (c * rows + i) * pitch + j and is pixel
- * (i * stride + top, j * stride + left) of x; only those inside of x are written, the rest stays zero. */
+ * (i * stride + top, j * stride + left) of x, counted from the strip's first row; columns outside of x stay zero. */
 typedef struct {
     ptrdiff_t start;
     ptrdiff_t top;
@@ -48,34 +49,44 @@ typedef struct {
 
 typedef struct {
     ptrdiff_t channels, height, width; /* of x */
+    ptrdiff_t padding;                 /* rows above x */
+    ptrdiff_t ahead; /* channels whose rows are asked for before they are copied: 0 where x is in a cache */
     ptrdiff_t stride_y, stride_x;
     ptrdiff_t rows, pitch; /* of a phase's channel */
     ptrdiff_t phases;
     const conv_phase *phase;
 } conv_input;
 
-/* Copies channels [c0, c1) of one sample into the opened input. */
-static void open_input(const conv_input *in, const float *restrict x, float *restrict opened, ptrdiff_t c0,
-                       ptrdiff_t c1)
+/* Opens the strip of x [channels, height, width] that begins with row `row` of the padded input. */
+static void open_input(const conv_input *in, const float *restrict x, float *restrict opened, ptrdiff_t row)
 {
-    for (ptrdiff_t p = 0; p < in->phases; p++) {
-        const conv_phase *phase = in->phase + p;
-        const ptrdiff_t n = phase->last_column - phase->first_column;
-        if (in->stride_y == 1 && in->stride_x == 1 && n == in->pitch &&
-            phase->last_row - phase->first_row == in->rows) {
-            /* Nothing is padded: the opened input is x. */
-            const ptrdiff_t map = in->rows * in->pitch;
-            memcpy(opened + phase->start + c0 * map, x + c0 * map, (size_t)((c1 - c0) * map) * sizeof(float));
-            continue;
-        }
-        for (ptrdiff_t c = c0; c < c1; c++)
-            for (ptrdiff_t i = phase->first_row; i < phase->last_row; i++) {
-                const float *from = x + (c * in->height + i * in->stride_y + phase->top) * in->width +
-                                    phase->first_column * in->stride_x + phase->left;
-                copy_strided(opened + phase->start + (c * in->rows + i) * in->pitch + phase->first_column, from, n,
-                             in->stride_x);
-            }
+    const ptrdiff_t top = row - in->padding, map = in->height * in->width;
+    const conv_phase *only = in->phase;
+    if (in->stride_y == 1 && in->stride_x == 1 && top == 0 && in->rows == in->height && in->pitch == in->width &&
+        only->last_column - only->first_column == in->width) {
+        /* Nothing is padded: the opened input is x. */
+        memcpy(opened, x, (size_t)(in->channels * map) * sizeof(float));
+        return;
     }
+    for (ptrdiff_t c = 0; c < in->channels; c++)
+        for (ptrdiff_t i = 0; i < in->rows; i++)
+            for (ptrdiff_t p = 0; p < in->phases; p++) {
+                const conv_phase *phase = in->phase + p;
+                if (i < phase->first_row || i >= phase->last_row)
+                    continue;
+                const ptrdiff_t y = top + i * in->stride_y + phase->top;
+                const ptrdiff_t n = phase->last_column - phase->first_column;
+                float *to = opened + phase->start + (c * in->rows + i) * in->pitch + phase->first_column;
+                const float *from = x + c * map + y * in->width + phase->first_column * in->stride_x + phase->left;
+                if (y < 0 || y >= in->height) {
+                    memset(to, 0, (size_t)n * sizeof(float));
+                    continue;
+                }
+                if (in->ahead)
+                    for (ptrdiff_t j = 0; j < n * in->stride_x; j += 16)
+                        __builtin_prefetch(from + in->ahead * map + j);
+                copy_strided(to, from, n, in->stride_x);
+            }
 }
 
 #define CONV(name) JOIN(conv_##name##_, VN)

@@ -11,7 +11,6 @@ typedef struct {
     ptrdiff_t k;
     ptrdiff_t vectors; /* of a channel's two rows and what lies between and behind them */
     ptrdiff_t pitch;   /* from the first row to the second */
-    ptrdiff_t pairs;   /* of rows: the height of the pooled map, and its width */
     ptrdiff_t pooled_width;
 } conv_winners;
 

@@ -1,7 +1,7 @@
 # The engine of all kernels whose rows come in lane groups: panels of X are packed per thread into L2, the groups
 # of W are walked over each panel, the work is a grid of (column tiles) x (row chunks). See lane_groups.h for the tiles.
 
-from libc.stdint cimport int32_t, int64_t, uint16_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from cython.parallel cimport parallel, threadid
 
@@ -20,6 +20,7 @@ cdef extern from "lane_groups.h" nogil:
         const float *values
         const int32_t *row
         const int32_t *rows
+        bint bypass
     ctypedef void (*columns_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *, ptrdiff_t,
                                 float *, ptrdiff_t, ptrdiff_t) noexcept nogil
     ctypedef void (*rows_fn)(const lane_groups *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const float *,
@@ -27,6 +28,7 @@ cdef extern from "lane_groups.h" nogil:
     columns_fn pick_columns(int lanes, int vectors, int vlen)
     rows_fn pick_rows(int lanes, int n)
     void touch(const float *first, const float *last)
+    void store_fence()
     void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
 
 VECTOR_FLOATS = VLEN
@@ -54,6 +56,8 @@ cdef struct Call:
     int threads
     bint direct
     bint streaming
+    # Y goes past the caches where it begins with a cache line.
+    bint bypass
     float *scratch
     ptrdiff_t scratch_stride
 
@@ -99,10 +103,13 @@ cdef void work(const Call *call, int thread) noexcept nogil:
                     pack_panel(x + tile.x + k0 * tile.ld, tile.ld, count, tile.valid, tile.width, scratch)
                     packed = panel_number
             tile.compute(&call.groups, b, chunk[0], chunk[1], panel, stride, y + tile.y, tile.ld, tile.valid)
+    if call.groups.bypass:
+        store_fence()
 
 
 cdef void entry_point(void *context) noexcept nogil:
-    cdef const Call *call = <const Call *>context
+    cdef Call *call = <Call *>context
+    call.groups.bypass = call.bypass and <uintptr_t>call.io.y % 64 == 0
     if call.threads == 1:
         work(call, 0)
         return
@@ -130,7 +137,7 @@ cdef class Plan(NativePlan):
 
         self.native.groups = lane_groups(
             groups=row.shape[0], kblocks=groups.kblocks, lanes=groups.lanes, start=&start[0],
-            index=&index[0], values=&values[0, 0], row=&row[0], rows=&rows[0],
+            index=&index[0], values=&values[0, 0], row=&row[0], rows=&rows[0], bypass=False,
         )
         self.operands = &self.native.io
         self.function = entry_point
@@ -144,6 +151,7 @@ cdef class Plan(NativePlan):
         self.native.threads = tiling.choice.threads
         self.native.direct = tiling.choice.direct
         self.native.streaming = tiling.choice.streaming
+        self.native.bypass = tiling.bypass
         self.native.n_tiles = max(1, len(tiling.tiles))
         if tiling.choice.axis == "rows":
             self.native.rows = pick_rows(groups.lanes, tiling.N)

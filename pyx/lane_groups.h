@@ -16,6 +16,7 @@ typedef struct {
     const float *values;   /* [slots, L] */
     const int32_t *row;    /* [groups]: first row of Y */
     const int32_t *rows;   /* [groups]: rows of Y, <= L */
+    int bypass;            /* Y is stored past the caches; its rows are whole cache lines, kblocks is 1 */
 } lane_groups;
 
 /* Groups [g0, g1) of block b for one tile of columns: y = W panel, or y += for b > 0. Rows of the panel lie ldp apart;
@@ -67,6 +68,14 @@ static void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t
         for (; i < width; i += 4)
             *(v4f *)(to + i) = (v4f){0};
     }
+}
+
+/* Stores past the caches become visible before what is stored after this. */
+static void store_fence(void)
+{
+#if VLEN == 16
+    _mm_sfence();
+#endif
 }
 
 /* Reads [from, to) in order, at the rate of hardware prefetching: the lists' own order would wait for each line. */

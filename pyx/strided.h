@@ -25,9 +25,20 @@ static void copy_strided(float *restrict to, const float *restrict from, ptrdiff
         return;
     }
     if (stride == 2)
-        for (; i + VLEN < n; i += VLEN) {
-            const vf low = *(const vf *)(from + 2 * i), high = *(const vf *)(from + 2 * i + VLEN);
-            *(vf *)(to + i) = __builtin_shuffle(low, high, EVEN);
+        for (; i < n; i += VLEN) {
+            const ptrdiff_t left = n - i, there = 2 * left - 1;
+            const float *at = from + 2 * i;
+            const vf low = there >= VLEN ? *(const vf *)at : (vf)JOIN(load_part_, VLEN)(at, (int)there);
+            vf high = {0};
+            if (there >= 2 * VLEN)
+                high = *(const vf *)(at + VLEN);
+            else if (there > VLEN)
+                high = JOIN(load_part_, VLEN)(at + VLEN, (int)(there - VLEN));
+            const vf even = __builtin_shuffle(low, high, EVEN);
+            if (left >= VLEN)
+                *(vf *)(to + i) = even;
+            else
+                JOIN(store_part_, VLEN)(to + i, even, (int)left);
         }
     for (; i < n; i++)
         to[i] = from[i * stride];

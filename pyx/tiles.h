@@ -16,10 +16,26 @@ ALWAYS_INLINE void TILE(store)(float *y, V v, int last)
         TILE(store_part)(y, v, last);
 }
 
+/* R rows of T vectors to y; past the caches if the plan says so and all of them are whole cache lines. */
+ALWAYS_INLINE void TILE(store_rows)(int R, int T, V acc[][4], float *restrict y, ptrdiff_t ldy, int last, int bypass)
+{
+#if VN == 16
+    if (bypass && last == VN) {
+        EACH (r, 0, R)
+            EACH (t, 0, T)
+                _mm512_stream_ps(y + r * ldy + t * VN, (__m512)acc[r][t]);
+        return;
+    }
+#endif
+    EACH (r, 0, R)
+        EACH (t, 0, T)
+            TILE(store)(y + r * ldy + t * VN, acc[r][t], t == T - 1 ? last : VN);
+}
+
 /* R of the L rows of one lane group (their weights L apart): per input T loads, R broadcasts, R * T FMAs. */
 ALWAYS_INLINE void TILE(shared_tile)(int L, int R, int T, const float *restrict panel, ptrdiff_t ldp,
                                      const uint16_t *restrict index, const float *restrict w, ptrdiff_t count,
-                                     float *restrict y, ptrdiff_t ldy, int last, int accumulate)
+                                     float *restrict y, ptrdiff_t ldy, int last, int accumulate, int bypass)
 {
     V acc[8][4];
     EACH (r, 0, R)
@@ -34,9 +50,7 @@ ALWAYS_INLINE void TILE(shared_tile)(int L, int R, int T, const float *restrict 
             EACH (t, 0, T)
                 acc[r][t] += w[j * L + r] * xv[t];
     }
-    EACH (r, 0, R)
-        EACH (t, 0, T)
-            TILE(store)(y + r * ldy + t * VN, acc[r][t], t == T - 1 ? last : VN);
+    TILE(store_rows)(R, T, acc, y, ldy, last, bypass);
 }
 
 ALWAYS_INLINE void TILE(shared_groups)(int L, int T, COLUMNS_PARAMETERS)
@@ -57,7 +71,8 @@ ALWAYS_INLINE void TILE(shared_groups)(int L, int T, COLUMNS_PARAMETERS)
             copy_rows(edge, T * VN, tile, ldy, G->rows[g], valid);
         for (int r = 0; r < L; r += R)
             TILE(shared_tile)(L, R, T, panel, ldp, G->index + first, G->values + first * L + r, count,
-                              cut ? edge + r * T * VN : tile + r * ldy, cut ? T * VN : ldy, last, b > 0);
+                              cut ? edge + r * T * VN : tile + r * ldy, cut ? T * VN : ldy, last, b > 0,
+                              G->bypass && !cut);
         if (cut)
             copy_rows(tile, ldy, edge, T * VN, G->rows[g], valid);
     }
@@ -103,9 +118,7 @@ ALWAYS_INLINE void TILE(single_rows)(int P, int T, const lane_groups *G, ptrdiff
             EACH (t, 0, T)
                 acc[p][t] += weight * *(const V *)(x + t * VN);
         }
-    EACH (p, 0, P)
-        EACH (t, 0, T)
-            TILE(store)(tile + p * ldy + t * VN, acc[p][t], t == T - 1 ? last : VN);
+    TILE(store_rows)(P, T, acc, tile, ldy, last, G->bypass);
 }
 
 ALWAYS_INLINE void TILE(single_groups)(int P, int T, COLUMNS_PARAMETERS)

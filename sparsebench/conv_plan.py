@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sparsebench import isa
 from sparsebench.convolution import Convolution
 from sparsebench.formats.lane_groups import LaneGroups
-from sparsebench.lane_plan import prepare_groups
+from sparsebench.lane_plan import cache_bytes, prepare_groups
 from sparsebench.memory import aligned_copy, aligned_empty
 from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, widths, worthwhile_threads
 
@@ -95,25 +95,31 @@ def open_geometry(conv: Convolution, beyond: int) -> Opening:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ConvTiling:
-    """Tiles over the places of one sample, and how threads share the work.
+    """Strips of rows of the output, tiles over the places of one strip, and how threads share the work.
 
     Attributes
     ----------
+    strip
+        The convolution of one strip: as high as its rows of x, above and below of which nothing is padded.
+    starts
+        int64 [strips]: first row of the output of each; the last may begin before its neighbour ends.
     tiles
         int32 [tiles, 2 + 3 * MOST_VECTORS]: the fields of `conv_tile`.
     widths
         Vectors that tiles have.
-    copies
-        Opened inputs: one for each thread that works on samples of its own.
+    ahead
+        Channels of x whose rows are prefetched before they are opened.
     """
 
     vlen: int
+    strip: Convolution
+    starts: NDArray[np.int64]
     tiles: NDArray[np.int32]
     widths: tuple[int, ...]
     chunks: NDArray[np.int64]
     threads: int
-    copies: int
     useful: float
+    ahead: int
 
     def describe(self, groups: LaneGroups) -> str:
         """One line for the result: tile, share of places that are pixels, threads."""
@@ -147,7 +153,7 @@ def tiles_of(conv: Convolution, pitch: int, vlen: int, most: int) -> NDArray[np.
     return aligned_copy(np.array(found), np.int32)
 
 
-def tiles_of_pairs(places: int, vlen: int, most: int) -> NDArray[np.int32]:
+def tiles_of_pair(places: int, vlen: int, most: int) -> NDArray[np.int32]:
     """Cut the places of two rows into tiles; whole vectors of them are stored, whatever are pixels."""
     found = []
     at = 0
@@ -210,17 +216,17 @@ def prepare_conv(
     engine = isa.sibling(kernel, "conv_engine")
     groups = pack(conv.taps)
     tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads, in_pairs=winners > 0)
+    last_pair = (tiling.strip.output[0] - 2) * _rows_and_pitch(tiling.strip)[1] if winners else 0
+    opening = open_geometry(tiling.strip, last_pair + int(tiling.tiles[-1, 0]) + MOST_VECTORS * tiling.vlen)
     height, width = conv.output
     y_shape = (problem.N, problem.M, height // 2, width // 2) if winners else problem.y_shape
-    last_pair = (height // 2 - 1) * 2 * _rows_and_pitch(conv)[1] if winners else 0
-    opening = open_geometry(conv, last_pair + int(tiling.tiles[-1, 0]) + MOST_VECTORS * tiling.vlen)
     start_values = aligned_empty(problem.M + 16)
     start_values[:] = 0
     if bias is not None:
         start_values[: problem.M] = bias
     offsets = _tap_offsets(groups, opening, conv, problem.M)
     plan: Plan = engine.ConvPlan(
-        groups, opening, offsets, tiling, problem.x_shape, y_shape, start_values, relu, winners
+        groups, opening, offsets, tiling, problem.x_shape, y_shape, conv, start_values, relu, winners
     )
     return plan
 
@@ -234,23 +240,57 @@ def most_winners(level: str) -> int:
 def conv_tiling(
     conv: Convolution, groups: LaneGroups, samples: int, level_vlen: int, threads: int, *, in_pairs: bool = False
 ) -> ConvTiling:
-    """Choose vector length, tiles and threads; `in_pairs`: two rows of the output at a time, whole vectors of them."""
-    pitch = _rows_and_pitch(conv)[1]
-    places = places_of(conv, pitch)
-    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen and not in_pairs), level_vlen)
-    most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
-    tiles = tiles_of_pairs(pitch + conv.output[1], vlen, most) if in_pairs else tiles_of(conv, pitch, vlen, most)
+    """Choose strips, vector length, tiles and threads; `in_pairs`: tiles are of two rows, and store whole vectors."""
+    places = places_of(conv, _rows_and_pitch(conv)[1])
     work = groups.index.size * max(16, groups.lanes * places) * samples
     used = worthwhile_threads(work, threads)
-    apart = samples >= used
-    pieces = 1 if apart else min(groups.groups, pieces_of(used, len(tiles)))
-    useful = (2 * conv.output[1] if in_pairs else conv.pixels) / (int(tiles[:, 1].sum()) * vlen)
+    starts, rows = strips_of(conv, samples, used, 2 if in_pairs else 1)
+    strip = strip_of(conv, rows)
+    pitch = _rows_and_pitch(strip)[1]
+    places = places_of(strip, pitch)
+    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen and not in_pairs), level_vlen)
+    most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
+    tiles = tiles_of_pair(pitch + conv.output[1], vlen, most) if in_pairs else tiles_of(strip, pitch, vlen, most)
+    # Pairs are not cut by lane groups: all channels of a pixel compete.
+    pieces = 1 if in_pairs else min(groups.groups, pieces_of(used, samples * len(starts)))
+    useful = (2 * conv.output[1] if in_pairs else strip.pixels) / (int(tiles[:, 1].sum()) * vlen)
     return ConvTiling(
         vlen,
+        strip,
+        starts,
         tiles,
         tuple(sorted({int(count) for count in tiles[:, 1]})),
         chunk_bounds(groups, pieces),
-        used,
-        used if apart else 1,
+        min(used, samples * len(starts) * pieces),
         useful,
+        # A strip is too short for hardware prefetching to run, which counts where x comes from memory.
+        2 if 0 < cache_bytes().last < 4 * 4 * samples * conv.channels * conv.height * conv.width else 0,
     )
+
+
+def strip_of(conv: Convolution, rows: int) -> Convolution:
+    """Return the convolution that gives `rows` rows of the output from the rows of x that they need."""
+    window = conv.window
+    height = (rows - 1) * window.stride[0] + (window.kernel[0] - 1) * window.dilation[0] + 1
+    return replace(conv, height=height, window=replace(window, padding=(0, window.padding[1])))
+
+
+def strips_of(conv: Convolution, samples: int, threads: int, step: int) -> tuple[NDArray[np.int64], int]:
+    """Cut the output's rows, `step` at a time, into strips; returns where they start, int64, and rows of each.
+
+    The opened input of a strip fits into half of L2, so that it is written and read there: opened as a whole, 64 maps
+    of 56 x 56 took as long as half of their products. Threads that have no samples of their own get strips.
+    """
+    height = conv.output[0] // step
+    strips = 1
+    while 4 * open_geometry(strip_of(conv, -(-height // strips) * step), 0).floats > cache_bytes().l2 // 2:
+        if strips == height:
+            break
+        strips += 1
+    while strips < height and samples * strips % threads and samples * strips < 4 * threads:
+        strips += 1
+    # Strips of equal height compute nothing twice.
+    even = next((n for n in range(strips, 2 * strips) if height % n == 0 and samples * n % threads == 0), strips)
+    rows = -(-height // even)
+    starts = np.minimum(np.arange(-(-height // rows)) * rows, height - rows) * step
+    return starts.astype(np.int64), rows * step

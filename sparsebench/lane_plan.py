@@ -21,10 +21,10 @@ _L1_BYTES, _L2_BYTES = 32 << 10, 512 << 10
 
 
 @cache
-def caches() -> Caches:
+def cache_bytes() -> Caches:
     """Return data caches of one core."""
     sizes = cache_sizes()
-    return Caches(sizes["L1d"] or _L1_BYTES, sizes["L2"] or _L2_BYTES)
+    return Caches(sizes["L1d"] or _L1_BYTES, sizes["L2"] or _L2_BYTES, sizes["L3"] or 0)
 
 
 def supports_layout(problem: Problem) -> str | None:
@@ -49,7 +49,7 @@ def prepare_groups(
     engine = isa.sibling(kernel, "lane_engine")
     N, samples = (problem.N, 1) if problem.conv is None else (problem.conv.pixels, problem.N)
     setting = Setting(
-        problem.M, problem.K, N, lanes, problem.x_layout, engine.VECTOR_FLOATS, threads, caches(), samples
+        problem.M, problem.K, N, lanes, problem.x_layout, engine.VECTOR_FLOATS, threads, cache_bytes(), samples
     )
     packed = cache(pack)
 

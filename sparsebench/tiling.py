@@ -26,10 +26,11 @@ MAX_ROW_ACCUMULATORS = 12
 
 @dataclass(frozen=True, slots=True)
 class Caches:
-    """Data cache sizes in bytes, per core."""
+    """Data cache sizes in bytes: of one core, but of the last level all that cores share; 0 where it is not known."""
 
     l1: int
     l2: int
+    last: int = 0
 
 
 Axis = Literal["rows", "columns"]
@@ -132,6 +133,8 @@ class Tiling:
         Scratch floats a thread.
     touch
         Column blocks, read in place, are first brought into L2.
+    bypass
+        Y is stored past the caches.
     """
 
     N: int
@@ -142,6 +145,7 @@ class Tiling:
     chunks: NDArray[np.int64]
     panel_floats: int
     touch: bool = False
+    bypass: bool = False
 
     def describe(self, groups: LaneGroups) -> str:
         """One line for the result: axis, tile, blocks of K, layout, threads used."""
@@ -154,6 +158,8 @@ class Tiling:
             parts.append(f"{groups.kblocks} blocks of K")
         if self.layout != "row":
             parts.append(f"{self.layout} X and Y")
+        if self.bypass:
+            parts.append("Y past the caches")
         threads = self.choice.threads
         return ", ".join([*parts, f"{threads} thread{'s' if threads > 1 else ''}"])
 
@@ -238,6 +244,17 @@ def _in_place(setting: Setting, most: int) -> bool:
     return _whole_vectors(setting) and (all_of_x or setting.caches.l2 // 2 >= 4 * setting.K * setting.N)
 
 
+def _bypasses(setting: Setting) -> bool:
+    """Whether to store Y past the caches, which spares reading each line before it is overwritten.
+
+    Only whole cache lines gain, of an AVX-512 store each; and only results that would not stay in the last cache beside
+    all else that is there: from a quarter of it on. On 32 MB, 12.8 MB gain 0 to 30 %, 26 and 51 MB a factor of 3; 3 MB
+    lose 30 %.
+    """
+    lines = setting.layout == "row" and setting.vlen == 16 and setting.N % 16 == 0
+    return lines and 0 < setting.caches.last < 4 * 4 * setting.M * setting.N * setting.samples
+
+
 def _whole_vectors(setting: Setting) -> bool:
     return setting.N % setting.vlen == 0
 
@@ -306,5 +323,8 @@ def lay_out(setting: Setting, choice: Choice, groups: LaneGroups) -> Tiling:
     pieces = groups.groups if choice.streaming else min(groups.groups, pieces_of(used, len(tiles) * setting.samples))
     width = max(tile.vectors for tile in tiles) * setting.vlen
     touch = setting.layout != "row" and setting.caches.l2 < 4 * setting.K * setting.N
+    bypass = groups.kblocks == 1 and _bypasses(setting)
     panel = 0 if choice.direct else -(-groups.kblock * width // 16) * 16
-    return Tiling(setting.N, setting.layout, choice, setting.vlen, tiles, chunk_bounds(groups, pieces), panel, touch)
+    return Tiling(
+        setting.N, setting.layout, choice, setting.vlen, tiles, chunk_bounds(groups, pieces), panel, touch, bypass
+    )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sparsebench import isa, registry
+from sparsebench import isa, lane_plan, registry
 from sparsebench.bench.verify import check, poison, reference
 from sparsebench.kernel import Kernel
 from sparsebench.layouts import arrange, empty, restore
@@ -67,6 +67,27 @@ def test_our_kernels(level: str, name: str, pattern: str) -> None:
     for M, K in SHAPES:
         for N in COLUMNS:
             run_case(kernel, Problem("matmul", M, K, N, parse_pattern(pattern), density=0.2), threads=1 + (M + N) % 2)
+
+
+@pytest.mark.parametrize("level", isa.available())
+@pytest.mark.parametrize("pattern", ["unstructured", "block/4x4", "complementary/8", "complementary/16"])
+def test_results_past_the_caches(monkeypatch: pytest.MonkeyPatch, level: str, pattern: str) -> None:
+    """Y larger than the last cache, which is made tiny, is stored past it: only where its rows are whole lines."""
+    tiny = replace(lane_plan.cache_bytes(), last=64)
+    monkeypatch.setattr(lane_plan, "cache_bytes", lambda: tiny)
+    engine = isa.sibling(f"test__{level}", "lane_engine")
+    name = pattern.partition("/")[0].replace("unstructured", "csr")
+    for M, N in ((7, 16), (70, 48), (33, 96), (33, 97)):
+        problem = Problem("matmul", M, 50, N, parse_pattern(pattern), density=0.25)
+        operands = make_operands(problem)
+        plan = registry.kernels("matmul", level)[name].prepare(problem, operands.weights, 1 + N % 2)
+        assert ("Y past the caches" in plan.detail) == (engine.VECTOR_FLOATS == 16 and N % 16 == 0)
+        room = aligned_empty(M * N + 1)
+        # The second begins within a line.
+        for out in (room[:-1].reshape(M, N), room[1:].reshape(M, N)):
+            poison(out)
+            plan.run(operands.x, out)
+            assert check(out, reference(operands)).status == "ok"
 
 
 @pytest.mark.parametrize("name", sorted(registry.kernels()))
