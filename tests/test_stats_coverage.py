@@ -103,8 +103,9 @@ def simulate(
 
 def missed(intervals: list[Interval], truth: float) -> tuple[float, float]:
     """How often the truth lies below and above the interval."""
-    low, high = (np.array([x if x is not None else math.nan for x in side]) for side in list(zip(*intervals))[::2])
-    return float(np.mean(low > truth)), float(np.mean(high < truth))
+    below = [interval.low is not None and interval.low > truth for interval in intervals]
+    above = [interval.high is not None and interval.high < truth for interval in intervals]
+    return float(np.mean(below)), float(np.mean(above))
 
 
 @pytest.mark.parametrize("draw", DRAWS)
