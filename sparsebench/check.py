@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sparsebench.bench import machine
@@ -24,7 +23,7 @@ from sparsebench.where import chosen
 Measure = Callable[[RunPlan, RunFolder], Sequence[CaseResult]]
 
 
-def thresholds_for(suites: Mapping[str, str], files: Sequence[Path]) -> list[Threshold]:
+def thresholds_for(suites: Mapping[str, str], files: Sequence[str]) -> list[Threshold]:
     """Return the thresholds in files; without any, those in the texts of suites, by their names.
 
     Raises

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # Options that 'run --check' has too.
 Thresholds = Annotated[
-    list[Path] | None,
-    typer.Option("--thresholds", help="File of [[thresholds]] instead of the suite's own.", metavar="FILE"),
+    list[str] | None,
+    typer.Option("--thresholds", help="File of [[thresholds]], or a suite, instead of the run's own.", metavar="FILE"),
 ]
 Confirm = Annotated[
     int,

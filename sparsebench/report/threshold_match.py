@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from sparsebench.report.threshold_cells import Cell, Place, metric_cell, place_of, ratio_cell
-from sparsebench.results import CaseResult
+from sparsebench.results import COLUMNS, CaseResult
 from sparsebench.run_folder import Key, derive_rows
 from sparsebench.suite.thresholds import Threshold
 from sparsebench.toml_tables import nearest
@@ -24,6 +24,8 @@ class Match:
     ----------
     broken
         Why it cannot be judged: cases without a right and timed answer, or no case at all; empty if it can.
+    broken_at
+        Where the first of these is, if at one place.
     wrong
         Whether one of these is a wrong answer.
     remarks
@@ -32,8 +34,15 @@ class Match:
 
     cells: list[Cell] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    broken_at: Place | None = None
     wrong: bool = False
     remarks: list[str] = field(default_factory=list)
+
+    def breaks(self, why: str, place: Place | None = None) -> None:
+        """Note, once, what is in the way."""
+        if why not in self.broken:
+            self.broken.append(why)
+        self.broken_at = self.broken_at or place
 
 
 class Evidence:
@@ -49,7 +58,7 @@ class Evidence:
             first.setdefault(result.key, result)
             self._measured.setdefault((place_of(result), result.kernel), []).append(result)
         self._first = list(first.values())
-        self._frame = pd.DataFrame(derive_rows(self._first))
+        self._frame = pd.DataFrame(derive_rows(self._first), columns=list(COLUMNS))
 
     def match(self, threshold: Threshold) -> Match:
         """Return what a threshold is about.
@@ -65,7 +74,7 @@ class Evidence:
             holds &= self._frame["suite"] == threshold.suite
         if not holds.any():
             known = list(dict.fromkeys(self._frame["kernel"]))
-            found.broken.append(f"kernel '{table.kernel}' was not run{nearest(table.kernel, known)}")
+            found.breaks(f"kernel '{table.kernel}' was not run{nearest(table.kernel, known)}")
             return found
         if table.where:
             holds &= chosen(self._frame, table.where, f"{threshold.origin}, threshold '{table.claim}': where")
@@ -76,7 +85,7 @@ class Evidence:
         found.remarks = list(dict.fromkeys(found.remarks))
         found.remarks += [f"{count} case{'s' if count > 1 else ''} left out: {why}" for why, count in left_out.items()]
         if not found.cells and not found.broken:
-            found.broken.append("no case that it matches can be measured" if holds.any() else "it matches no case")
+            found.breaks("no case that it matches can be measured" if holds.any() else "it matches no case")
         return found
 
     def _add(self, threshold: Threshold, place: Place, found: Match, left_out: Counter[str]) -> None:
@@ -101,7 +110,7 @@ class Evidence:
             cell = ratio_cell(self._measured[place, kernel], [self._measured[place, rival] for rival in able])
             nothing = f"{kernel} and {', '.join(able)} were not measured in the same rounds at {place}"
         if cell is None:
-            found.broken.append(nothing)
+            found.breaks(nothing, place)
         else:
             found.cells.append(cell)
 
@@ -115,7 +124,7 @@ class Evidence:
         status = self._status(place, kernel)
         errors = [case.error for case in self._measured.get((place, kernel), ()) if case.status != "ok"]
         if status != "ok":
-            found.broken.append(f"{kernel} {status} at {place}" + (f": {errors[0]}" if errors else ""))
+            found.breaks(f"{kernel} {status} at {place}" + (f": {errors[0]}" if errors else ""), place)
             found.wrong |= status == "wrong"
         return status == "ok"
 
@@ -129,7 +138,8 @@ class Evidence:
         ]
         able = [rival for rival, status in statuses.items() if status not in ("unavailable", "unsupported")]
         if absent and not able:
-            found.broken += [why for why in absent if why not in found.broken]
+            for why in absent:
+                found.breaks(why)
             return None
         found.remarks += absent
         # A list: every one is looked at, so that all that is in the way is said.

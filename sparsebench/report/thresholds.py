@@ -9,7 +9,7 @@ from typing import Literal
 from sparsebench.bench.over_cases import over_cases
 from sparsebench.bench.stats import Interval
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_UNDECIDED, EXIT_WRONG
-from sparsebench.report.threshold_cells import ONCE, Cell
+from sparsebench.report.threshold_cells import ONCE, Cell, Place
 from sparsebench.report.threshold_match import Evidence
 from sparsebench.results import CaseResult
 from sparsebench.suite.thresholds import Threshold, ThresholdTable
@@ -31,6 +31,8 @@ class Outcome:
         That of them which is nearest to breaking the limit, or farthest beyond.
     notes
         What is in the way of a verdict, and what a reader should know of the cells.
+    broken_at
+        Where it is broken first, if at one place.
     wrong
         Whether it is broken by a wrong answer.
     """
@@ -41,6 +43,7 @@ class Outcome:
     cells: tuple[Cell, ...] = ()
     worst: Cell | None = None
     notes: tuple[str, ...] = ()
+    broken_at: Place | None = None
     wrong: bool = False
 
 
@@ -74,7 +77,8 @@ def _judge(threshold: Threshold, evidence: Evidence, machine: str, looks: int) -
         return Outcome(threshold, "skipped", notes=(f"for machine {table.machine}; this run is of {machine}",))
     match = evidence.match(threshold)
     if match.broken:
-        return Outcome(threshold, "broken", notes=(*match.broken, *match.remarks), wrong=match.wrong)
+        notes = (*match.broken, *match.remarks)
+        return Outcome(threshold, "broken", notes=notes, broken_at=match.broken_at, wrong=match.wrong)
     confidence = confidence_at(table, looks)
     value = over_cases([cell.at for cell in match.cells], table.statistic, confidence)
     worst = max(match.cells, key=lambda cell: _excess(cell.at(confidence).estimate, table))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -15,10 +14,9 @@ from sparsebench.errors import InputError
 from sparsebench.toml_tables import STRICT
 
 ROOFLINE = "roofline"
-# Ratios within a run, and properties of what was packed: they travel between machines.
-_Portable = Literal["speedup", "roofline_fraction", "packed_bytes", "kept_l1", "kept_l2"]
-# Times and rates: of one machine.
-_Absolute = Literal[
+Metric = Literal[
+    "speedup",
+    "roofline_fraction",
     "median_s",
     "time_per_column_s",
     "items_per_s",
@@ -26,7 +24,12 @@ _Absolute = Literal[
     "gflops_dense",
     "prepare_s",
     "selection_s",
+    "packed_bytes",
+    "kept_l1",
+    "kept_l2",
 ]
+# Ratios within a run, and properties of what was packed, travel between machines; times and rates do not.
+_PORTABLE: frozenset[Metric] = frozenset({"speedup", "roofline_fraction", "packed_bytes", "kept_l1", "kept_l2"})
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -49,7 +52,7 @@ class ThresholdTable(BaseModel):
     )
     at_least: Positive | None = None
     at_most: Positive | None = None
-    metric: _Portable | _Absolute = "speedup"
+    metric: Metric = "speedup"
     machine: Annotated[str, Field(pattern="^[0-9a-f]{12}$")] | None = Field(
         None, description="Key of the machine on which the claim holds; needed for times and rates. Skipped elsewhere."
     )
@@ -90,7 +93,7 @@ class ThresholdTable(BaseModel):
 
     @model_validator(mode="after")
     def _times_belong_to_a_machine(self) -> ThresholdTable:
-        if self.metric in get_args(_Absolute) and self.machine is None:
+        if self.metric not in _PORTABLE and self.machine is None:
             raise ValueError(
                 f"metric '{self.metric}' is a time or a rate of one machine: give machine = its key, which"
                 " 'sparsebench doctor' shows"
@@ -126,8 +129,10 @@ class Threshold:
     suite: str | None = None
 
 
-def read_thresholds(paths: Sequence[Path]) -> list[Threshold]:
-    """Read files of thresholds, which are about all cases of a run; or of suites, which are about their own.
+def read_thresholds(names: Sequence[str]) -> list[Threshold]:
+    """Read files of thresholds, which are about all cases of a run; or suites, which are about their own.
+
+    Each is a path, or the name of a shipped suite.
 
     Raises
     ------
@@ -135,7 +140,8 @@ def read_thresholds(paths: Sequence[Path]) -> list[Threshold]:
         If a file cannot be read or anything in it is wrong: a line for each key.
     """
     found = []
-    for path in paths:
+    for name in names:
+        path = toml_tables.find(name, toml_tables.folder(), "thresholds")
         _, data = toml_tables.parse(path)
         suite = path.stem if "problems" in data else None
         content = data if suite is None else {"thresholds": data.get("thresholds", [])}

@@ -12,7 +12,7 @@ from sparsebench.report import metrics, repro
 from sparsebench.report.thresholds import Outcome, Verdict, confidence_at, exit_code
 
 if TYPE_CHECKING:
-    from sparsebench.report.threshold_cells import Cell
+    from sparsebench.report.threshold_cells import Place
 
 _SHOW: dict[str, Callable[[float], str]] = {metric.column: metric.show for metric in metrics.METRICS.values()}
 _SHOW |= {"speedup": lambda value: f"{metrics.number(value)}x", "selection_s": metrics.duration}
@@ -63,7 +63,7 @@ class Line:
     worst
         The worst cell with its value.
     repro
-        The command that measures the worst cell again.
+        The command that measures the worst cell again, or the first of those that broke the threshold.
     """
 
     claim: str
@@ -109,7 +109,8 @@ def _line(outcome: Outcome, checked: Checked) -> Line:
     claim = " ".join(table.claim.split())
     limit = ", ".join(f"{sign} {_as_given(value, show)}" for sign, value in limits if value is not None)
     if outcome.value is None or outcome.worst is None:
-        return Line(claim, outcome.verdict, limit, notes=_shortened(outcome.notes))
+        again = _repro(outcome.broken_at, [table.kernel, *table.rivals], checked) if outcome.broken_at else ""
+        return Line(claim, outcome.verdict, limit, repro=again, notes=_shortened(outcome.notes))
     cell, count = outcome.worst, len(outcome.cells)
     found = cell.at(confidence_at(table, checked.looks))
     over = f", over {cell.rival}" if cell.rival else ""
@@ -121,7 +122,7 @@ def _line(outcome: Outcome, checked: Checked) -> Line:
         interval=_interval(outcome.value, show),
         made_of=f"{table.statistic} of {count} case{'s' if count > 1 else ''}",
         worst=f"{show(found.estimate)} ({_interval(found, show)}) at {cell.place}{over}",
-        repro=_repro(cell, checked),
+        repro=_repro(cell.place, [cell.kernel, *filter(None, [cell.rival])], checked),
         notes=_shortened(outcome.notes),
     )
 
@@ -132,9 +133,8 @@ def _as_given(limit: float, show: Callable[[float], str]) -> str:
     return shown.replace(bare, f"{limit:g}") if shown.startswith(bare) and shown[len(bare) :] in ("", "x") else shown
 
 
-def _repro(cell: Cell, checked: Checked) -> str:
-    kernels = [cell.kernel, cell.rival] if cell.rival else [cell.kernel]
-    return repro.command(checked.settings, cell.place.problem, kernels, cell.place.threads, cell.place.level)
+def _repro(place: Place, kernels: Sequence[str], checked: Checked) -> str:
+    return repro.command(checked.settings, place.problem, kernels, place.threads, place.level)
 
 
 def _interval(value: Interval, show: Callable[[float], str]) -> str:
