@@ -11,7 +11,7 @@ from sparsebench.bench import machine
 from sparsebench.bench.plan import RunPlan, describe, repeat_plan
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
-from sparsebench.report.thresholds import Outcome, evaluate, unsettled
+from sparsebench.report.thresholds import Outcome, Verdict, evaluate, unsettled
 from sparsebench.results import COLUMNS, CaseResult
 from sparsebench.run_folder import RunFolder
 from sparsebench.suite import Group
@@ -46,8 +46,9 @@ def check(
     Parameters
     ----------
     confirm
-        How often the cases of undecided thresholds are measured again, their rounds being added to the run's. What is
-        measured is kept in folders ``confirm-1`` and so on within the run's.
+        How often the cases of undecided thresholds are measured again, their rounds being added to the run's. One that
+        falls short is so measured once more, in another process, before that is its verdict. What is measured is kept
+        in folders ``confirm-1`` and so on within the run's.
     measure
         Executes a plan; needed with `confirm`.
 
@@ -70,14 +71,22 @@ def check(
     results = folder.results()
     looks = 1 + confirm
     outcomes = evaluate(results, thresholds, key, looks)
+    before: list[Verdict | None] = [None] * len(outcomes)
     for _ in range(confirm if measure else 0):
-        undecided = [outcome for outcome in outcomes if outcome.verdict == "undecided"]
-        if not undecided:
+        open_ = [_is_open(outcome.verdict, earlier) for outcome, earlier in zip(outcomes, before, strict=True)]
+        again = [outcome for outcome, is_open in zip(outcomes, open_, strict=True) if is_open]
+        if not again:
             break
-        results += _measure_again(folder, undecided, looks, measure)
-        judged = iter(evaluate(results, [outcome.threshold for outcome in undecided], key, looks))
-        outcomes = [next(judged) if outcome.verdict == "undecided" else outcome for outcome in outcomes]
+        results += _measure_again(folder, again, looks, measure)
+        before = [outcome.verdict for outcome in outcomes]
+        judged = iter(evaluate(results, [outcome.threshold for outcome in again], key, looks))
+        outcomes = [next(judged) if is_open else outcome for outcome, is_open in zip(outcomes, open_, strict=True)]
     return outcomes
+
+
+def _is_open(verdict: Verdict, before: Verdict | None) -> bool:
+    """Whether more rounds are wanted: one process may be slow for how its memory lies, so two must fall short."""
+    return verdict == "undecided" or (verdict == "falls short" and before != "falls short")
 
 
 def _changed_since(run: dict[str, Any]) -> Iterator[str]:
@@ -93,19 +102,19 @@ def _changed_since(run: dict[str, Any]) -> Iterator[str]:
 
 
 def _measure_again(
-    folder: RunFolder, undecided: Sequence[Outcome], looks: int, measure: Measure | None
+    folder: RunFolder, outcomes: Sequence[Outcome], looks: int, measure: Measure | None
 ) -> list[CaseResult]:
     assert measure is not None
-    plan = repeat_plan(folder, list(_groups(undecided, looks)))
+    plan = repeat_plan(folder, list(_groups(outcomes, looks)))
     number = 1 + sum(path.is_dir() for path in folder.path.glob("confirm-[0-9]*"))
     again = RunFolder.create(folder.path / f"confirm-{number}", describe(plan, folder.run["argv"]))
     return list(measure(plan, again))
 
 
-def _groups(undecided: Sequence[Outcome], looks: int) -> Iterator[Group]:
+def _groups(outcomes: Sequence[Outcome], looks: int) -> Iterator[Group]:
     """Yield a group for each place at which rounds may decide something, with all kernels that are compared there."""
     kernels: dict[Any, dict[str, None]] = {}
-    for outcome in undecided:
+    for outcome in outcomes:
         table = outcome.threshold.table
         for cell in unsettled(outcome, looks):
             kernels.setdefault(cell.place, {}).update(dict.fromkeys((*table.rivals, table.kernel)))

@@ -40,9 +40,9 @@ def over_cases(cases: Sequence[CaseInterval], statistic: Statistic, confidence: 
 def _geomean(intervals: Sequence[Interval]) -> Interval:
     """Return the geometric mean of the estimates, from that of the lower to that of the upper limits.
 
-    The standard deviation of a mean is at most the mean of the standard deviations, and equal to it where errors are
-    perfectly correlated: so this covers at least as often as the cases' own intervals do, whatever the correlation
-    (for elliptical errors: McNeil, Frey & Embrechts, Quantitative Risk Management, 2005, section 6.1).
+    By Minkowski's inequality the standard deviation of a mean is at most the mean of the standard deviations, and equal
+    to it where errors are perfectly correlated: so for normal errors, which those of medians are nearly, this covers at
+    least as often as the cases' own intervals do, whatever the correlation.
     """
 
     def side(limits: Sequence[float | None]) -> float | None:

@@ -26,7 +26,10 @@ Thresholds = Annotated[
 Confirm = Annotated[
     int,
     typer.Option(
-        "--confirm", help="Measure the cases of undecided thresholds again, up to N times.", metavar="N", min=0
+        "--confirm",
+        help="Measure undecided cases again, up to N times; what falls short, once more.",
+        metavar="N",
+        min=0,
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="An undecided threshold is exit code 5, not 0.")]

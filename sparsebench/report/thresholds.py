@@ -117,16 +117,16 @@ def _excess(value: float, table: ThresholdTable) -> float:
 
 
 def unsettled(outcome: Outcome, looks: int) -> list[Cell]:
-    """Return the cells of an undecided threshold that more rounds may decide it by.
+    """Return the cells of a threshold that does not hold by which more rounds may decide it.
 
-    Of a worst or best cell those whose own interval straddles a limit; of other statistics all.
+    Of a worst or best cell those whose own interval is not within the limits; of other statistics all.
     """
     table = outcome.threshold.table
     if table.statistic not in ("min", "max"):
         return list(outcome.cells)
     # As sure of each as `over_cases` has to be of the one that it takes.
     confidence = 1 - (1 - confidence_at(table, looks)) / len(outcome.cells)
-    return [cell for cell in outcome.cells if _verdict(cell.at(confidence), table) == "undecided"]
+    return [cell for cell in outcome.cells if _verdict(cell.at(confidence), table) != "holds"]
 
 
 def shortfall(outcome: Outcome) -> float:
