@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Options that 'run --check' has too.
 Thresholds = Annotated[
     list[str] | None,
-    typer.Option("--thresholds", help="File of [[thresholds]], or a suite, instead of the run's own.", metavar="FILE"),
+    typer.Option("--thresholds", help="File of thresholds, or a suite, instead of the run's own.", metavar="FILE"),
 ]
 Confirm = Annotated[
     int,
