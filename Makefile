@@ -1,4 +1,5 @@
 # make run: install into .venv, measure the suite 'smoke', print its table.
+# make check: the same, and fail if one of the suite's thresholds falls short.
 # make test: install into .venv, run the tests, then every linter and the type checker.
 
 PYTHON ?= python3
@@ -10,10 +11,13 @@ SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites
 # cython-lint calls pycodestyle by its bare name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint format clean
+.PHONY: run check test lint format clean
 
 run: $(VENV)/installed
 	$(BIN)/sparsebench run smoke
+
+check: $(VENV)/installed
+	$(BIN)/sparsebench run smoke --check --confirm 2
 
 test: $(VENV)/installed-for-tests
 	$(BIN)/pytest

@@ -73,17 +73,39 @@ def read(path: Path, table: type[Table], inner: Inner) -> tuple[str, Table]:
         If the file cannot be read, is not TOML, or anything in it is wrong: all errors at once, a line each, with
         file, key and what is allowed.
     """
+    text, data = parse(path)
+    return text, validate(data, str(path), table, inner)
+
+
+def parse(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a file, and what it says as TOML.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or is not TOML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def validate(data: Any, origin: str, table: type[Table], inner: Inner) -> Table:
+    """Return what was read from TOML as a `table`; `origin` is what messages begin with.
+
+    Raises
+    ------
+    InputError
+        If anything in it is wrong: all errors at once, a line each, with origin, key and what is allowed.
+    """
     try:
-        return text, table.model_validate(data)
+        return table.model_validate(data)
     except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {line}" for line in _lines(error, table, inner))) from None
+        raise InputError("\n".join(f"{origin}: {line}" for line in _lines(error, table, inner))) from None
 
 
 # Pydantic's location names the branch of a union that it tried; a person wants the key.

@@ -187,14 +187,23 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
 
     A group of which only some kernels were recorded is measured again as a whole: rounds cannot be joined.
     """
-    record = folder.run
     finished = folder.finished()
     groups = []
-    for entry in record["groups"]:
-        group = Group.from_json(entry)
+    for group in recorded_groups(folder):
         keys = {(group.suite, str(group.problem), name, group.threads, group.level) for name in group.kernels}
         if not keys <= finished:
             groups.append(group)
+    return repeat_plan(folder, groups)
+
+
+def recorded_groups(folder: RunFolder) -> list[Group]:
+    """Return all groups that a run was to measure."""
+    return [Group.from_json(entry) for entry in folder.run["groups"]]
+
+
+def repeat_plan(folder: RunFolder, groups: Sequence[Group]) -> RunPlan:
+    """Plan of groups, to be measured with the settings of a run."""
+    record = folder.run
     level = groups[0].level if groups else isa.active()
     settings = Settings(
         data=Path(record["settings"]["data"]) if record["settings"]["data"] else None,

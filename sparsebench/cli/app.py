@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sparsebench import __version__
+from sparsebench.cli.check import check
 from sparsebench.cli.doctor import doctor
 from sparsebench.cli.listing import listing
 from sparsebench.cli.report import report
@@ -39,6 +40,7 @@ def _root(
 
 app.command("run")(run)
 app.command("report")(report)
+app.command("check")(check)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from sparsebench.bench.plan import RunPlan, execute, exit_code
 from sparsebench.bench.pool import WorkerError
-from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder, derive_rows
 from sparsebench.suite import Group
@@ -132,8 +132,8 @@ class Progress:
             self._live.update(self._render(), refresh=True)
 
 
-def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> int:
-    """Execute the plan with a display, print the report, and return the exit code."""
+def carry_out(plan: RunPlan, folder: RunFolder, *, quiet: bool) -> int:
+    """Execute the plan with a display, and return 0; or, having said why, the exit code of what ended it early."""
     messages = Console(stderr=True)
     # Progress lines go where no data goes: stdout is for the report, or for JSON alone.
     progress = Progress(plan, messages, quiet)
@@ -158,6 +158,13 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
         messages.print(f"sparsebench: {error}", markup=False, soft_wrap=True)
         return EXIT_FAILED
     folder.update(libraries=progress.libraries)
+    return EXIT_OK
+
+
+def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> int:
+    """Execute the plan with a display, print the report, and return the exit code."""
+    if code := carry_out(plan, folder, quiet=quiet):
+        return code
     results = folder.results()
     if as_json:
         json.dump({"run": str(folder.path), "results": derive_rows(results)}, sys.stdout, indent=1)
@@ -167,7 +174,7 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
     if not quiet:
         statuses = Counter(result.status for result in results)
         summary = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
-        messages.print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
+        Console(stderr=True).print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
     return exit_code(results)
 
 

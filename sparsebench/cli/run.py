@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from sparsebench.cli.check import Confirm, Strict, Thresholds, conclude
+
+if TYPE_CHECKING:
+    from sparsebench.suite.thresholds import Threshold
 
 
 def run(
@@ -45,17 +50,24 @@ def run(
     tune: Annotated[
         bool, typer.Option("--tune", help="Time several tiles for each of our plans; 'sparsebench tune' lists winners.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Then judge the suite's thresholds, as 'sparsebench check' does.")
+    ] = False,
+    thresholds: Thresholds = None,
+    confirm: Confirm = 0,
+    strict: Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases, measure nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, all else on stderr.")] = False,
 ) -> None:
     """Measure every kernel on every problem, check every answer, keep every finished result.
 
-    Exit codes: 0 fine, 2 bad input, 3 a wrong result, 4 a case failed or nothing was measured, 130 interrupted.
+    Exit codes: 0 fine, 2 bad input, 3 a wrong result, 4 a case failed or nothing was measured, 130 interrupted; with
+    --check also 1 a threshold falls short, 5 no verdict (all are skipped; with --strict, one is undecided).
     """
     import sys
 
-    from sparsebench.bench.plan import Request, default_folder, describe, make_plan, remaining_plan
+    from sparsebench.bench.plan import Request, default_folder, describe, make_plan, recorded_groups, remaining_plan
     from sparsebench.cli.progress import conduct, print_cases
     from sparsebench.errors import InputError
     from sparsebench.run_folder import RunFolder
@@ -82,6 +94,15 @@ def run(
                 tune=tune,
             )
         )
+    if (thresholds or confirm or strict) and not check:
+        raise InputError("--thresholds, --confirm and --strict are for --check")
+    claims: list[Threshold] = []
+    if check:
+        from sparsebench.check import foresee, thresholds_for
+
+        claims = thresholds_for(plan.suite_texts, thresholds or [])
+        # Before minutes of measuring, not after.
+        foresee(claims, plan.groups if folder is None else recorded_groups(folder))
     if dry_run:
         print_cases(plan, json)
         return
@@ -89,7 +110,11 @@ def run(
         # As a user would type it, whatever the path of the program.
         argv = ["sparsebench", *sys.argv[1:]]
         folder = RunFolder.create(out or default_folder(plan.name), describe(plan, argv))
-    raise typer.Exit(conduct(plan, folder, quiet=quiet, as_json=json))
+    code = conduct(plan, folder, quiet=quiet, as_json=json)
+    if check:
+        stream = sys.stderr if json else sys.stdout
+        code = conclude(folder, claims, confirm, strict, code=code, quiet=quiet, stream=stream)
+    raise typer.Exit(code)
 
 
 def _globs(text: str | None) -> tuple[str, ...] | None:

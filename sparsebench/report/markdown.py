@@ -23,7 +23,8 @@ def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: S
     stream.write("\n".join(_render(table) for table in make_tables(frame, metric, by)))
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return text that stands in a cell of a table as it is."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
 
 
@@ -32,15 +33,15 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = f"**{_escape(cell.text)}**" if cell.best else _escape(cell.text)
-    return f"{text} {_escape(cell.detail)}".strip()
+    text = f"**{escape(cell.text)}**" if cell.best else escape(cell.text)
+    return f"{text} {escape(cell.detail)}".strip()
 
 
 def _render(table: Table) -> str:
-    lines = [f"### {_escape(table.title)}", "", f"{_escape(table.subtitle)}", ""]
-    lines.append(_line(_escape(head) for head in (*table.labels, *table.columns)))
+    lines = [f"### {escape(table.title)}", "", f"{escape(table.subtitle)}", ""]
+    lines.append(_line(escape(head) for head in (*table.labels, *table.columns)))
     lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
-    lines += [_line([*map(_escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
+    lines += [_line([*map(escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
     if table.notes:
-        lines += ["", *(f"- {_escape(note)}" for note in table.notes)]
+        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
     return "\n".join(lines) + "\n"

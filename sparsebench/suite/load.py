@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sparsebench import toml_tables
-from sparsebench.suite import schema
+from sparsebench.suite import schema, thresholds
 from sparsebench.suite.schema import Suite
 from sparsebench.toml_tables import folder
 
 _INNER = toml_tables.Inner(
-    keys={"problems": schema.ProblemTable, "thresholds": schema.ThresholdTable, "published": schema.PublishedTable},
+    keys={"problems": schema.ProblemTable, "thresholds": thresholds.ThresholdTable, "published": schema.PublishedTable},
     branches=schema.PATTERN_TABLES | {"WeightsTable": schema.WeightsTable},
 )
 

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 
 from sparsebench.patterns import Block, Complementary, Pattern, Stored, Unstructured
 from sparsebench.problem import SIZES
+from sparsebench.suite.thresholds import ThresholdTable
 from sparsebench.tiling import preferred_lanes
 from sparsebench.toml_tables import STRICT
 from sparsebench.window import Window, pair
@@ -198,26 +199,6 @@ class ProblemTable(_Table):
                 raise ValueError(f"weights 'random' need shapes = [[{', '.join(SIZES[self.op][:-1])}], ...]")
             if any(pattern.name == "stored" for pattern in self.patterns or ()):
                 raise ValueError("pattern 'stored' needs weights from a file")
-        return self
-
-
-class ThresholdTable(_Table):
-    """A claim about results, for regression checks."""
-
-    claim: str
-    kernel: str
-    against: str | Annotated[list[str], Field(min_length=1)] = "mkl-dense"
-    where: str = ""
-    statistic: Literal["geomean", "min", "median", "max"] = "geomean"
-    at_least: float | None = None
-    at_most: float | None = None
-    metric: str = "speedup"
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-
-    @model_validator(mode="after")
-    def _has_a_limit(self) -> ThresholdTable:
-        if self.at_least is None and self.at_most is None:
-            raise ValueError("give at_least, at_most, or both")
         return self
 
 
