@@ -207,7 +207,7 @@ def prepare_conv(
     assert conv is not None
     if conv.pointwise and bias is None and not relu and not winners:
         return prepare_groups(kernel, pack, lanes, problem, threads)
-    engine = isa.sibling(kernel, "conv_engine")
+    engine = isa.module("conv_engine", isa.level_of(kernel))
     groups = pack(conv.taps)
     tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads, in_pairs=winners > 0)
     height, width = conv.output
@@ -227,7 +227,7 @@ def prepare_conv(
 
 def most_winners(level: str) -> int:
     """Return how many winners of a pixel a convolution can choose at once; see `prepare_conv`."""
-    most: int = isa.sibling(f"conv__{level}", "conv_engine").MOST_WINNERS
+    most: int = isa.module("conv_engine", level).MOST_WINNERS
     return most
 
 

@@ -46,7 +46,7 @@ def prepare_groups(
     A pointwise convolution is one product for each sample, of as many columns as it has pixels.
     `kernel` is the name of the compiled module that asks: its level's engine is used.
     """
-    engine = isa.sibling(kernel, "lane_engine")
+    engine = isa.module("lane_engine", isa.level_of(kernel))
     N, samples = (problem.N, 1) if problem.conv is None else (problem.conv.pixels, problem.N)
     setting = Setting(
         problem.M, problem.K, N, lanes, problem.x_layout, engine.VECTOR_FLOATS, threads, caches(), samples

@@ -5,7 +5,6 @@ Where MKL has several routines for one product, all are prepared and the fastest
 
 from __future__ import annotations
 
-import importlib
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -53,12 +52,13 @@ def library_path() -> str:
 @cache
 def library() -> Any:
     """Return the loaded `_mkl` module, GNU threading layer asserted: we and MKL then share one OpenMP runtime."""
-    module = importlib.import_module("sparsebench._kernels._mkl")
-    module.load(library_path(), "gnu")
+    import sparsebench._kernels._mkl as native
+
+    native.load(library_path(), "gnu")
     if isa.active() == "v3":
         # Like meets like: a comparison at AVX2 holds MKL to it too. It says no where it has nothing to hold back.
-        module.hold_to_avx2()
-    return module
+        native.hold_to_avx2()
+    return native
 
 
 def _layouts(problem: Problem) -> tuple[Layout, ...]:
@@ -142,7 +142,7 @@ def _prepare_im2col(
 ) -> Plan:
     """Unroll and multiply sample by sample, all threads on each; or samples side by side, if that is faster."""
     product = _product(problem)
-    engine: Any = importlib.import_module(f"sparsebench._kernels.im2col_engine__{isa.active()}")
+    engine = isa.module("im2col_engine")
 
     def plan(inner: list[Plan]) -> Plan:
         made: Plan = engine.Im2colPlan(inner, problem.conv, problem.x_shape, problem.y_shape, threads)
