@@ -14,7 +14,7 @@ from sparsebench.convolution import Convolution
 from sparsebench.formats.lane_groups import LaneGroups
 from sparsebench.lane_plan import prepare_groups
 from sparsebench.memory import aligned_copy, aligned_empty
-from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, widths, worthwhile_threads
+from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, shared_vectors, threads_for, vector_floats, widths
 
 if TYPE_CHECKING:
     from sparsebench.kernel import Plan
@@ -237,11 +237,10 @@ def conv_tiling(
     """Choose vector length, tiles and threads; `in_pairs`: two rows of the output at a time, whole vectors of them."""
     pitch = _rows_and_pitch(conv)[1]
     places = places_of(conv, pitch)
-    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen and not in_pairs), level_vlen)
-    most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
+    vlen = level_vlen if in_pairs else vector_floats(places, level_vlen)
+    most = min(MOST_VECTORS, shared_vectors(level_vlen))
     tiles = tiles_of_pairs(pitch + conv.output[1], vlen, most) if in_pairs else tiles_of(conv, pitch, vlen, most)
-    work = groups.index.size * max(16, groups.lanes * places) * samples
-    used = worthwhile_threads(work, threads)
+    used = threads_for(groups, places, samples, threads)
     apart = samples >= used
     pieces = 1 if apart else min(groups.groups, pieces_of(used, len(tiles)))
     useful = (2 * conv.output[1] if in_pairs else conv.pixels) / (int(tiles[:, 1].sum()) * vlen)

@@ -56,15 +56,13 @@ class Setting:
 
     @property
     def vlen(self) -> int:
-        """Floats a vector, where columns are vectorised: the shortest that holds N, at most the level's own."""
-        return next((v for v in (4, 8) if v >= self.N and v < self.level_vlen), self.level_vlen)
+        """Floats a vector, where columns are vectorised."""
+        return vector_floats(self.N, self.level_vlen)
 
     @property
     def max_vectors(self) -> int:
-        """Widest tile in vectors: accumulators must leave registers for the inputs and a broadcast."""
-        if self.lanes == 1:
-            return 4
-        return 2 if self.level_vlen == 4 else 3
+        """Widest tile in vectors."""
+        return 4 if self.lanes == 1 else shared_vectors(self.level_vlen)
 
     @property
     def max_row_columns(self) -> int:
@@ -158,6 +156,16 @@ class Tiling:
         return ", ".join([*parts, f"{threads} thread{'s' if threads > 1 else ''}"])
 
 
+def vector_floats(columns: int, level_vlen: int) -> int:
+    """Return the length of the shortest vector that holds so many columns, at most the level's own."""
+    return next((v for v in (4, 8) if v >= columns and v < level_vlen), level_vlen)
+
+
+def shared_vectors(level_vlen: int) -> int:
+    """Return the widest tile of rows that share inputs: accumulators leave registers for the inputs and a broadcast."""
+    return 2 if level_vlen == 4 else 3
+
+
 def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
     """Cut N columns into tiles of at most `most` vectors, as evenly as possible."""
     vectors = -(-N // vlen)
@@ -214,11 +222,16 @@ def worthwhile_threads(fmas: int, threads: int) -> int:
     return max(1, min(threads, fmas // MIN_FMAS))
 
 
+def threads_for(groups: LaneGroups, columns: int, samples: int, threads: int) -> int:
+    """Return how many of `threads` it is worth to multiply lane groups with `samples` matrices of so many columns."""
+    # A slot costs a vector's worth of FMAs even where it has a single one.
+    return worthwhile_threads(groups.index.size * max(16, groups.lanes * columns) * samples, threads)
+
+
 def model_choice(setting: Setting, groups: LaneGroups) -> Choice:
     """Return what the cost model takes for packed weights: no plan is timed."""
-    # A slot costs a vector's worth of FMAs even where it has a single one.
-    work = groups.index.size * max(16, setting.lanes * setting.N) * setting.samples
-    threads = min(worthwhile_threads(work, setting.threads), groups.groups * setting.samples)
+    threads = threads_for(groups, setting.N, setting.samples, setting.threads)
+    threads = min(threads, groups.groups * setting.samples)
     if model_axis(setting) == "rows":
         return Choice("rows", 0, groups.kblock, True, threads)
     most = setting.max_vectors
