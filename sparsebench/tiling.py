@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Inputs are stored as 2 bytes, relative to their block of K.
 MAX_KBLOCK = 1 << 16
 # Up to so many columns vectors over the rows of a lane group win, by lanes; measured on AVX-512 over N = 1 ... 16.
-MAX_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+BEST_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+# Up to so many there are tiles at all: MAX_ROW_COLUMNS of lane_groups.h.
+MAX_ROW_COLUMNS = 12
 # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
 MIN_FMAS = 30_000
 # A column takes lanes / vlen accumulators; more than so many leave too few of 16 registers.
@@ -69,7 +71,8 @@ class Setting:
         """Most columns that can be vectorised over the rows of a lane group; 0 where they cannot."""
         if self.layout != "row":
             return 0
-        return min(12 if self.lanes > 1 else 1, max(1, MAX_ROW_ACCUMULATORS * self.level_vlen // self.lanes))
+        most = MAX_ROW_COLUMNS if self.lanes > 1 else 1
+        return min(most, max(1, MAX_ROW_ACCUMULATORS * self.level_vlen // self.lanes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +200,7 @@ def k_block(setting: Setting, width: int, in_l1: bool) -> int:
 
 def model_axis(setting: Setting) -> Axis:
     """Few columns are vectorised over the rows of a lane group, if it has any."""
-    return "rows" if min(MAX_ROW_COLUMNS[setting.lanes], setting.max_row_columns) >= setting.N else "columns"
+    return "rows" if min(BEST_ROW_COLUMNS[setting.lanes], setting.max_row_columns) >= setting.N else "columns"
 
 
 def model_kblock(setting: Setting) -> int:
