@@ -1,22 +1,11 @@
 # The sampling loop: a C function pointer and its context, the monotonic clock, no Python in between.
 # Contexts rotate, so that cold weights can be measured as copies larger than the last-level cache.
 
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport uintptr_t
 
-cdef extern from "<time.h>" nogil:
-    ctypedef long time_t
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    int CLOCK_MONOTONIC
+include "clock.pxi"
 
 ctypedef void (*entry_fn)(void *) noexcept nogil
-
-cdef inline int64_t now() noexcept nogil:
-    cdef timespec t
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return <int64_t>t.tv_sec * 1000000000 + t.tv_nsec
 
 
 cdef int64_t sample(entry_fn entry, const uintptr_t *contexts, Py_ssize_t copies, Py_ssize_t *turn,

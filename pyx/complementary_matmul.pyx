@@ -23,7 +23,7 @@ def supports(problem):
 def prepare(problem, weights, threads):
     lanes = problem.pattern.lanes
     matrix = Complementary.pack(weights.dense, weights.mask.owner, lanes, problem.overlay)
-    engine = isa.sibling(__name__, "window_engine")
+    engine = isa.module("window_engine", isa.level_of(__name__))
     vectors = engine.vectors_for(problem.N)
     if vectors and problem.x_layout == "row" and window_format.fits(matrix, engine.VECTOR_FLOATS):
         windows = window_format.from_complementary(matrix, engine.VECTOR_FLOATS, vectors)

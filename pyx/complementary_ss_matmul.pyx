@@ -36,4 +36,4 @@ def prepare(problem, weights, threads):
     used = min(worthwhile_threads(FMAS_AN_ADD * adds, threads), packed.row.shape[1] * problem.N)
     # "blocked" stands for each kernel's own layout: here samples, one after the other.
     layout = "row" if problem.x_layout == "row" else "column"
-    return isa.sibling(__name__, "sparse_engine").SparsePlan(packed, problem.N, layout, used)
+    return isa.module("sparse_engine", isa.level_of(__name__)).SparsePlan(packed, problem.N, layout, used)

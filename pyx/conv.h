@@ -8,6 +8,7 @@
 #define SPARSEBENCH_CONV_H
 
 #include "strided.h"
+#include "tile_sizes.h"
 
 /* Most vectors of a tile. */
 #define CONV_VECTORS 3

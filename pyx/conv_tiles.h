@@ -124,52 +124,35 @@ ALWAYS_INLINE void CONV(single_groups)(int P, int T, CONV_PARAMETERS)
         CONV(single_rows)(1, T, G, g, x, y, ldy, tile);
 }
 
-#define SHARED(L, T)                                                                                                   \
-    static void CONV(tile_##L##_##T)(CONV_PARAMETERS) { CONV(shared_groups)(L, T, G, g0, g1, x, y, ldy, tile); }
-#define SINGLE(P, T)                                                                                                   \
-    static void CONV(tile_1_##T)(CONV_PARAMETERS) { CONV(single_groups)(P, T, G, g0, g1, x, y, ldy, tile); }
+ALWAYS_INLINE void CONV(groups)(int L, int T, CONV_PARAMETERS)
+{
+    if (L == 1)
+        CONV(single_groups)(INTERLEAVED(T), T, G, g0, g1, x, y, ldy, tile);
+    else
+        CONV(shared_groups)(L, T, G, g0, g1, x, y, ldy, tile);
+}
 
-SINGLE(4, 1)
-SHARED(4, 1)
-SHARED(8, 1)
-SHARED(16, 1)
 #if VN == VLEN
-SINGLE(4, 2)
-SINGLE(3, 3)
-SHARED(4, 2)
-SHARED(8, 2)
-SHARED(16, 2)
-#if REGISTER_VECTORS >= 3
-SHARED(4, 3)
-SHARED(8, 3)
-SHARED(16, 3)
+#define COMPILED(X) LEVEL_VECTOR_TILES(X)
+#else
+#define COMPILED(X) SHORT_VECTOR_TILES(X)
 #endif
-#endif
+
+#define DEFINE(L, T)                                                                                                   \
+    static void CONV(tile_##L##_##T)(CONV_PARAMETERS) { CONV(groups)(L, T, G, g0, g1, x, y, ldy, tile); }
+COMPILED(DEFINE)
 
 static conv_fn CONV(pick)(int lanes, int vectors)
 {
-    switch (lanes * 10 + vectors) {
-    case 11: return CONV(tile_1_1);
-    case 41: return CONV(tile_4_1);
-    case 81: return CONV(tile_8_1);
-    case 161: return CONV(tile_16_1);
-#if VN == VLEN
-    case 12: return CONV(tile_1_2);
-    case 13: return CONV(tile_1_3);
-    case 42: return CONV(tile_4_2);
-    case 82: return CONV(tile_8_2);
-    case 162: return CONV(tile_16_2);
-#if REGISTER_VECTORS >= 3
-    case 43: return CONV(tile_4_3);
-    case 83: return CONV(tile_8_3);
-    case 163: return CONV(tile_16_3);
-#endif
-#endif
-    default: return NULL;
-    }
+#define PICK(L, T)                                                                                                     \
+    if (lanes == L && vectors == T)                                                                                    \
+        return CONV(tile_##L##_##T);
+    COMPILED(PICK)
+    return NULL;
 }
 
-#undef SHARED
-#undef SINGLE
+#undef PICK
+#undef DEFINE
+#undef COMPILED
 #undef V
 #undef VN

@@ -6,6 +6,8 @@ import numpy as np
 
 from sparsebench.memory import aligned_empty
 
+include "native_call.pxi"
+
 cdef extern from "k_winners.h" nogil:
     int VLEN
     ptrdiff_t global_winners_scratch(ptrdiff_t size)
@@ -21,8 +23,6 @@ cdef extern from "k_winners.h" nogil:
                                float *scratch, uint16_t *channel, float *value)
 
 VECTOR_FLOATS = VLEN
-
-ctypedef void (*entry_fn)(void *) noexcept nogil
 
 # `out` is [n, C * P], `values` and `indices` are [n, P * k]; a global map is one pixel of C = size units.
 cdef struct Call:
@@ -73,12 +73,13 @@ cdef void local_list(void *context) noexcept nogil:
                                   <uint16_t *>c.indices + i * list_step, c.values + i * list_step)
 
 
-cdef class Winners:
+cdef class Winners(NativeCall):
     """Arrays bound to a native function; whoever builds it has checked their shapes (sparsebench.k_winners)."""
 
     cdef Call native
-    cdef entry_fn function
-    cdef object arrays
+
+    cdef void *state(self) noexcept:
+        return &self.native
 
     def __cinit__(self, const float[:, :, ::1] x, Py_ssize_t k, bint is_local, boost, out, indices, values):
         cdef const float[::1] factors
@@ -107,15 +108,3 @@ cdef class Winners:
                 self.native.indices = &raw[0]
             self.native.index_bytes = indices.itemsize
         self.arrays = (x, boost, out, indices, values, scratch)
-
-    @property
-    def entry(self):
-        return <size_t><void *>self.function
-
-    @property
-    def context(self):
-        return <size_t><void *>&self.native
-
-    def call(self):
-        with nogil:
-            self.function(<void *>&self.native)

@@ -11,6 +11,7 @@ include "native_plan.pxi"
 
 cdef extern from "lane_groups.h" nogil:
     int VLEN
+    int MAX_ROW_COLUMNS
     ctypedef struct lane_groups:
         ptrdiff_t groups
         ptrdiff_t kblocks
@@ -32,6 +33,7 @@ cdef extern from "lane_groups.h" nogil:
     void pack_panel(const float *x, ptrdiff_t ldx, ptrdiff_t count, ptrdiff_t valid, ptrdiff_t width, float *panel)
 
 VECTOR_FLOATS = VLEN
+ROW_COLUMNS = MAX_ROW_COLUMNS
 
 # Where a tile begins in X and in Y, and how far apart their rows are: N, or the width of a column block.
 cdef struct Tile:
@@ -120,12 +122,13 @@ cdef void entry_point(void *context) noexcept nogil:
 cdef class Plan(NativePlan):
     """W in lane groups, tiled for N columns; computes Y[M, N] = W[M, K] X[K, N] in float32.
 
-    With `samples`, X and Y are that many matrices one after another, as arrays of `x_shape` and `y_shape`.
+    X and Y are `samples` matrices, one after another: arrays of `x_shape` and `y_shape`, or if these are None, of the
+    shapes that one matrix has in the tiling's layout.
     """
 
     cdef Call native
 
-    def __cinit__(self, groups, tiling, samples=1, x_shape=None, y_shape=None):
+    def __cinit__(self, groups, tiling, samples, x_shape, y_shape):
         cdef const int64_t[::1] start = groups.start
         cdef const uint16_t[::1] index = groups.index
         cdef const float[:, ::1] values = groups.values

@@ -5,7 +5,7 @@
 #ifndef SPARSEBENCH_LANE_GROUPS_H
 #define SPARSEBENCH_LANE_GROUPS_H
 
-#include "simd.h"
+#include "tile_sizes.h"
 
 typedef struct {
     ptrdiff_t groups;      /* lane groups */
@@ -32,6 +32,7 @@ typedef void (*rows_fn)(ROWS_PARAMETERS);
 
 /* Most columns that can be vectorised over rows; sparsebench/tiling.py says from where on it pays not to. */
 #define MAX_ROW_COLUMNS 12
+#define COLUMN_COUNTS(X) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12)
 
 /* Rows of X that packing asks for before it copies them: they lie too far apart for hardware prefetching. */
 #define PACK_AHEAD 32

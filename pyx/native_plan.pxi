@@ -2,7 +2,7 @@
 
 from sparsebench.layouts import flat, shape_of
 
-ctypedef void (*entry_fn)(void *) noexcept nogil
+include "native_call.pxi"
 
 # First member of a plan's state, so that a pointer to the state is one to its operands: Y[M, N] = W[M, K] X[K, N], or
 # for a convolution M filters of K taps over N samples.
@@ -14,12 +14,10 @@ cdef struct Operands:
     ptrdiff_t N
 
 
-cdef class NativePlan:
+cdef class NativePlan(NativeCall):
     """A subclass points `operands` at its state, and `function` at what computes on it."""
 
     cdef Operands *operands
-    cdef entry_fn function
-    cdef object arrays
     cdef object bound
     cdef readonly str detail
     cdef readonly str layout
@@ -27,13 +25,8 @@ cdef class NativePlan:
     cdef readonly tuple y_shape
     cdef readonly Py_ssize_t packed_bytes
 
-    @property
-    def entry(self):
-        return <size_t><void *>self.function
-
-    @property
-    def context(self):
-        return <size_t><void *>self.operands
+    cdef void *state(self) noexcept:
+        return self.operands
 
     cdef int take(self, M, K, N, str layout) except -1:
         """Say what a product's operands are, X and Y in `layout`."""
@@ -53,8 +46,7 @@ cdef class NativePlan:
     def call(self):
         if self.operands.x == NULL:
             raise ValueError("bind(x, out) before call()")
-        with nogil:
-            self.function(<void *>self.operands)
+        NativeCall.call(self)
 
     def run(self, x, out):
         self.bind(x, out)

@@ -7,14 +7,7 @@ from libc.string cimport memcpy
 from cython.parallel cimport parallel, threadid
 
 include "native_plan.pxi"
-
-cdef extern from "<time.h>" nogil:
-    ctypedef long time_t
-    struct timespec:
-        time_t tv_sec
-        long tv_nsec
-    int clock_gettime(int clock, timespec *now)
-    int CLOCK_MONOTONIC
+include "clock.pxi"
 
 cdef extern from "layers.h" nogil:
     ctypedef struct pooling:
@@ -59,24 +52,13 @@ cdef void call_copy(void *context) noexcept nogil:
     memcpy(c.y, c.x, c.rows * sizeof(float))
 
 
-cdef class Simple:
+cdef class Simple(NativeCall):
     """A layer without weights, bound to arrays. Built by the functions below."""
 
     cdef SimpleCall native
-    cdef entry_fn function
-    cdef object arrays
 
-    @property
-    def entry(self):
-        return <size_t><void *>self.function
-
-    @property
-    def context(self):
-        return <size_t><void *>&self.native
-
-    def call(self):
-        with nogil:
-            self.function(<void *>&self.native)
+    cdef void *state(self) noexcept:
+        return &self.native
 
 
 cdef Simple simple(entry_fn function, x, y):
@@ -211,8 +193,8 @@ cdef class NetworkPlan(NativePlan):
     def step_seconds(self, Py_ssize_t runs):
         """Return the mean seconds of each step of the first program over `runs` runs of it."""
         cdef const Program *program = self.native.programs
-        cdef timespec before, after
         cdef Py_ssize_t _run, i
+        cdef int64_t start
         cdef list total = [0.0] * program.n_steps
         cdef double[::1] seconds
         import array
@@ -220,8 +202,7 @@ cdef class NetworkPlan(NativePlan):
         with nogil:
             for _run in range(runs):
                 for i in range(program.n_steps):
-                    clock_gettime(CLOCK_MONOTONIC, &before)
+                    start = now()
                     program.steps[i].call(program.steps[i].context)
-                    clock_gettime(CLOCK_MONOTONIC, &after)
-                    seconds[i] += (after.tv_sec - before.tv_sec) + 1e-9 * (after.tv_nsec - before.tv_nsec)
+                    seconds[i] += 1e-9 * (now() - start)
         return [second / runs for second in seconds]

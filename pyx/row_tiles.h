@@ -73,35 +73,23 @@ ALWAYS_INLINE void ROWS(group)(int N, const lane_groups *G, ptrdiff_t b, ptrdiff
         }
 }
 
-#define COLUMNS(N)                                                                                                     \
+#define DEFINE(N)                                                                                                      \
     static void ROWS(columns_##N)(ROWS_PARAMETERS)                                                                     \
     {                                                                                                                  \
         for (ptrdiff_t g = g0; g < g1; g++)                                                                            \
             ROWS(group)(N, G, b, g, x, y);                                                                             \
     }
-
-COLUMNS(1)
-COLUMNS(2)
-COLUMNS(3)
-COLUMNS(4)
-COLUMNS(5)
-COLUMNS(6)
-COLUMNS(7)
-COLUMNS(8)
-COLUMNS(9)
-COLUMNS(10)
-COLUMNS(11)
-COLUMNS(12)
+COLUMN_COUNTS(DEFINE)
 
 static rows_fn ROWS(pick)(int n)
 {
-    static const rows_fn table[MAX_ROW_COLUMNS] = {
-        ROWS(columns_1), ROWS(columns_2), ROWS(columns_3), ROWS(columns_4),  ROWS(columns_5),  ROWS(columns_6),
-        ROWS(columns_7), ROWS(columns_8), ROWS(columns_9), ROWS(columns_10), ROWS(columns_11), ROWS(columns_12)};
+#define ENTRY(N) ROWS(columns_##N),
+    static const rows_fn table[MAX_ROW_COLUMNS] = {COLUMN_COUNTS(ENTRY)};
     return n >= 1 && n <= MAX_ROW_COLUMNS ? table[n - 1] : NULL;
 }
 
-#undef COLUMNS
+#undef ENTRY
+#undef DEFINE
 #undef V
 #undef VN
 #undef L

@@ -131,60 +131,38 @@ ALWAYS_INLINE void TILE(single_groups)(int P, int T, COLUMNS_PARAMETERS)
         TILE(single_rows)(1, T, G, b, g, panel, ldp, y, ldy, last);
 }
 
-#define SHARED(L, T)                                                                                                   \
-    static void TILE(shared_##L##_##T)(COLUMNS_PARAMETERS)                                                             \
-    {                                                                                                                  \
-        TILE(shared_groups)(L, T, G, b, g0, g1, panel, ldp, y, ldy, valid);                                            \
-    }
-#define SINGLE(P, T)                                                                                                   \
-    static void TILE(single_##T)(COLUMNS_PARAMETERS)                                                                   \
-    {                                                                                                                  \
-        TILE(single_groups)(P, T, G, b, g0, g1, panel, ldp, y, ldy, valid);                                            \
-    }
+ALWAYS_INLINE void TILE(groups)(int L, int T, COLUMNS_PARAMETERS)
+{
+    if (L == 1)
+        TILE(single_groups)(INTERLEAVED(T), T, G, b, g0, g1, panel, ldp, y, ldy, valid);
+    else
+        TILE(shared_groups)(L, T, G, b, g0, g1, panel, ldp, y, ldy, valid);
+}
 
-SINGLE(4, 1)
-SHARED(4, 1)
-SHARED(8, 1)
-SHARED(16, 1)
 #if VN == VLEN
-SINGLE(4, 2)
-SINGLE(3, 3)
-SINGLE(2, 4)
-SHARED(4, 2)
-SHARED(8, 2)
-SHARED(16, 2)
-#if REGISTER_VECTORS >= 3
-SHARED(4, 3)
-SHARED(8, 3)
-SHARED(16, 3)
+#define COMPILED(X) LEVEL_VECTOR_TILES(X) X(1, 4)
+#else
+#define COMPILED(X) SHORT_VECTOR_TILES(X)
 #endif
-#endif
+
+#define DEFINE(L, T)                                                                                                   \
+    static void TILE(tile_##L##_##T)(COLUMNS_PARAMETERS)                                                               \
+    {                                                                                                                  \
+        TILE(groups)(L, T, G, b, g0, g1, panel, ldp, y, ldy, valid);                                                   \
+    }
+COMPILED(DEFINE)
 
 static columns_fn TILE(pick)(int lanes, int vectors)
 {
-    switch (lanes * 10 + vectors) {
-    case 11: return TILE(single_1);
-    case 41: return TILE(shared_4_1);
-    case 81: return TILE(shared_8_1);
-    case 161: return TILE(shared_16_1);
-#if VN == VLEN
-    case 12: return TILE(single_2);
-    case 13: return TILE(single_3);
-    case 14: return TILE(single_4);
-    case 42: return TILE(shared_4_2);
-    case 82: return TILE(shared_8_2);
-    case 162: return TILE(shared_16_2);
-#if REGISTER_VECTORS >= 3
-    case 43: return TILE(shared_4_3);
-    case 83: return TILE(shared_8_3);
-    case 163: return TILE(shared_16_3);
-#endif
-#endif
-    default: return NULL;
-    }
+#define PICK(L, T)                                                                                                     \
+    if (lanes == L && vectors == T)                                                                                    \
+        return TILE(tile_##L##_##T);
+    COMPILED(PICK)
+    return NULL;
 }
 
-#undef SHARED
-#undef SINGLE
+#undef PICK
+#undef DEFINE
+#undef COMPILED
 #undef V
 #undef VN

@@ -14,7 +14,7 @@ from sparsebench.convolution import Convolution
 from sparsebench.formats.lane_groups import LaneGroups
 from sparsebench.lane_plan import cache_bytes, prepare_groups
 from sparsebench.memory import aligned_copy, aligned_empty
-from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, widths, worthwhile_threads
+from sparsebench.tiling import MAX_KBLOCK, chunk_bounds, pieces_of, shared_vectors, threads_for, vector_floats, widths
 
 if TYPE_CHECKING:
     from sparsebench.kernel import Plan
@@ -213,7 +213,7 @@ def prepare_conv(
     assert conv is not None
     if conv.pointwise and bias is None and not relu and not winners:
         return prepare_groups(kernel, pack, lanes, problem, threads)
-    engine = isa.sibling(kernel, "conv_engine")
+    engine = isa.module("conv_engine", isa.level_of(kernel))
     groups = pack(conv.taps)
     tiling = conv_tiling(conv, groups, problem.N, engine.VECTOR_FLOATS, threads, in_pairs=winners > 0)
     last_pair = (tiling.strip.output[0] - 2) * _rows_and_pitch(tiling.strip)[1] if winners else 0
@@ -233,7 +233,7 @@ def prepare_conv(
 
 def most_winners(level: str) -> int:
     """Return how many winners of a pixel a convolution can choose at once; see `prepare_conv`."""
-    most: int = isa.sibling(f"conv__{level}", "conv_engine").MOST_WINNERS
+    most: int = isa.module("conv_engine", level).MOST_WINNERS
     return most
 
 
@@ -241,15 +241,12 @@ def conv_tiling(
     conv: Convolution, groups: LaneGroups, samples: int, level_vlen: int, threads: int, *, in_pairs: bool = False
 ) -> ConvTiling:
     """Choose strips, vector length, tiles and threads; `in_pairs`: tiles are of two rows, and store whole vectors."""
-    places = places_of(conv, _rows_and_pitch(conv)[1])
-    work = groups.index.size * max(16, groups.lanes * places) * samples
-    used = worthwhile_threads(work, threads)
+    used = threads_for(groups, places_of(conv, _rows_and_pitch(conv)[1]), samples, threads)
     starts, rows = strips_of(conv, samples, used, 2 if in_pairs else 1)
     strip = strip_of(conv, rows)
     pitch = _rows_and_pitch(strip)[1]
-    places = places_of(strip, pitch)
-    vlen = next((v for v in (4, 8) if v >= places and v < level_vlen and not in_pairs), level_vlen)
-    most = min(MOST_VECTORS, 2 if level_vlen == 4 else 3)
+    vlen = level_vlen if in_pairs else vector_floats(places_of(strip, pitch), level_vlen)
+    most = min(MOST_VECTORS, shared_vectors(level_vlen))
     tiles = tiles_of_pair(pitch + conv.output[1], vlen, most) if in_pairs else tiles_of(strip, pitch, vlen, most)
     # Pairs are not cut by lane groups: all channels of a pixel compete.
     pieces = 1 if in_pairs else min(groups.groups, pieces_of(used, samples * len(starts)))

@@ -43,11 +43,6 @@ def level_of(module_name: str) -> str:
     return module_name.rpartition("__")[2]
 
 
-def sibling(module_name: str, stem: str) -> Any:
-    """Return the compiled module `stem` of the same level as the one called `module_name`: the engine of a kernel."""
-    return importlib.import_module(f"{_kernels.__name__}.{stem}__{level_of(module_name)}")
-
-
 def require(level: str) -> str:
     """Return `level` if it can run here.
 
@@ -89,3 +84,14 @@ def active() -> str:
             f" {', '.join(detected()) or 'none of our levels'}; reinstall with 'pip install --force-reinstall .'"
         )
     return usable[-1]
+
+
+def module(stem: str, level: str | None = None) -> Any:
+    """Return ``pyx/<stem>.pyx`` as it was compiled for a level; without one, for the level in use.
+
+    Raises
+    ------
+    UnavailableError
+        If the level cannot run here.
+    """
+    return importlib.import_module(f"{_kernels.__name__}.{stem}__{require(level) if level else active()}")

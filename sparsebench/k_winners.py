@@ -12,7 +12,6 @@ Python: their `entry` and `context` are what `sparsebench.bench.sampler.timer_fo
 
 from __future__ import annotations
 
-import importlib
 import operator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -190,7 +189,7 @@ def _prepare(
 ) -> KWinners:
     """Allocate and bind; `planes` is x as [n, C, P], and lists are wanted if they have a dtype."""
     _check_boost(boost, planes.shape[1])
-    module: Any = importlib.import_module(f"sparsebench._kernels.k_winners__{isa.require(level or isa.active())}")
+    module = isa.module("k_winners", level)
     if list_dtype is not None:
         if out is not None:
             raise InputError("out is given together with lists=True; lists are allocated, so leave one of them away")

@@ -46,8 +46,11 @@ def prepare_groups(
     A pointwise convolution is one product for each sample, of as many columns as it has pixels.
     `kernel` is the name of the compiled module that asks: its level's engine is used.
     """
-    engine = isa.sibling(kernel, "lane_engine")
-    N, samples = (problem.N, 1) if problem.conv is None else (problem.conv.pixels, problem.N)
+    engine = isa.module("lane_engine", isa.level_of(kernel))
+    conv = problem.conv
+    N, samples = (problem.N, 1) if conv is None else (conv.pixels, problem.N)
+    # A product's shapes follow from its layout.
+    shapes = (None, None) if conv is None else (problem.x_shape, problem.y_shape)
     setting = Setting(
         problem.M, problem.K, N, lanes, problem.x_layout, engine.VECTOR_FLOATS, threads, cache_bytes(), samples
     )
@@ -55,11 +58,7 @@ def prepare_groups(
 
     def build(choice: Choice) -> Plan:
         groups = packed(choice.kblock)
-        tiling = lay_out(setting, choice, groups)
-        if problem.conv is None:
-            plan: Plan = engine.Plan(groups, tiling)
-            return plan
-        plan = engine.Plan(groups, tiling, samples, problem.x_shape, problem.y_shape)
+        plan: Plan = engine.Plan(groups, lay_out(setting, choice, groups), samples, *shapes)
         return plan
 
     groups = packed(model_kblock(setting))

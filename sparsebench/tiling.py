@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 # Inputs are stored as 2 bytes, relative to their block of K.
 MAX_KBLOCK = 1 << 16
 # Up to so many columns vectors over the rows of a lane group win, by lanes; measured on AVX-512 over N = 1 ... 16.
-MAX_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+BEST_ROW_COLUMNS = {1: 1, 4: 2, 8: 7, 16: 12}
+# Up to so many there are tiles at all: MAX_ROW_COLUMNS of lane_groups.h.
+MAX_ROW_COLUMNS = 12
 # Waking and joining a thread takes about half a microsecond; below so many FMAs each it costs more than it brings.
 MIN_FMAS = 30_000
 # A column takes lanes / vlen accumulators; more than so many leave too few of 16 registers.
@@ -57,22 +59,21 @@ class Setting:
 
     @property
     def vlen(self) -> int:
-        """Floats a vector, where columns are vectorised: the shortest that holds N, at most the level's own."""
-        return next((v for v in (4, 8) if v >= self.N and v < self.level_vlen), self.level_vlen)
+        """Floats a vector, where columns are vectorised."""
+        return vector_floats(self.N, self.level_vlen)
 
     @property
     def max_vectors(self) -> int:
-        """Widest tile in vectors: accumulators must leave registers for the inputs and a broadcast."""
-        if self.lanes == 1:
-            return 4
-        return 2 if self.level_vlen == 4 else 3
+        """Widest tile in vectors."""
+        return 4 if self.lanes == 1 else shared_vectors(self.level_vlen)
 
     @property
     def max_row_columns(self) -> int:
         """Most columns that can be vectorised over the rows of a lane group; 0 where they cannot."""
         if self.layout != "row":
             return 0
-        return min(12 if self.lanes > 1 else 1, max(1, MAX_ROW_ACCUMULATORS * self.level_vlen // self.lanes))
+        most = MAX_ROW_COLUMNS if self.lanes > 1 else 1
+        return min(most, max(1, MAX_ROW_ACCUMULATORS * self.level_vlen // self.lanes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,16 @@ class Tiling:
         return ", ".join([*parts, f"{threads} thread{'s' if threads > 1 else ''}"])
 
 
+def vector_floats(columns: int, level_vlen: int) -> int:
+    """Return the length of the shortest vector that holds so many columns, at most the level's own."""
+    return next((v for v in (4, 8) if v >= columns and v < level_vlen), level_vlen)
+
+
+def shared_vectors(level_vlen: int) -> int:
+    """Return the widest tile of rows that share inputs: accumulators leave registers for the inputs and a broadcast."""
+    return 2 if level_vlen == 4 else 3
+
+
 def widths(N: int, vlen: int, most: int) -> tuple[int, ...]:
     """Cut N columns into tiles of at most `most` vectors, as evenly as possible."""
     vectors = -(-N // vlen)
@@ -195,7 +206,7 @@ def k_block(setting: Setting, width: int, in_l1: bool) -> int:
 
 def model_axis(setting: Setting) -> Axis:
     """Few columns are vectorised over the rows of a lane group, if it has any."""
-    return "rows" if min(MAX_ROW_COLUMNS[setting.lanes], setting.max_row_columns) >= setting.N else "columns"
+    return "rows" if min(BEST_ROW_COLUMNS[setting.lanes], setting.max_row_columns) >= setting.N else "columns"
 
 
 def model_kblock(setting: Setting) -> int:
@@ -220,11 +231,16 @@ def worthwhile_threads(fmas: int, threads: int) -> int:
     return max(1, min(threads, fmas // MIN_FMAS))
 
 
+def threads_for(groups: LaneGroups, columns: int, samples: int, threads: int) -> int:
+    """Return how many of `threads` it is worth to multiply lane groups with `samples` matrices of so many columns."""
+    # A slot costs a vector's worth of FMAs even where it has a single one.
+    return worthwhile_threads(groups.index.size * max(16, groups.lanes * columns) * samples, threads)
+
+
 def model_choice(setting: Setting, groups: LaneGroups) -> Choice:
     """Return what the cost model takes for packed weights: no plan is timed."""
-    # A slot costs a vector's worth of FMAs even where it has a single one.
-    work = groups.index.size * max(16, setting.lanes * setting.N) * setting.samples
-    threads = min(worthwhile_threads(work, setting.threads), groups.groups * setting.samples)
+    threads = threads_for(groups, setting.N, setting.samples, setting.threads)
+    threads = min(threads, groups.groups * setting.samples)
     if model_axis(setting) == "rows":
         return Choice("rows", 0, groups.kblock, True, threads)
     most = setting.max_vectors

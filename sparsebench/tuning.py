@@ -34,20 +34,25 @@ def _file() -> Path:
     return cache_folder() / f"tuning-{key_hash(machine_key())}.json"
 
 
-def remembered() -> dict[str, dict[str, Any]]:
-    """Return this machine's winners: for each name, the fields of a `Choice`."""
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the winners in a file; none where it is absent, torn or something else."""
     try:
-        found: dict[str, dict[str, Any]] = json.loads(_file().read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
+
+
+def remembered() -> dict[str, dict[str, Any]]:
+    """Return this machine's winners: for each name, the fields of a `Choice`."""
+    return _read(_file())
 
 
 def clear() -> int:
     """Forget the winners of every machine that this cache folder has seen; return how many there were."""
     count = 0
     for path in cache_folder().glob("tuning-*.json"):
-        count += len(json.loads(path.read_text(encoding="utf-8")))
+        count += len(_read(path))
         path.unlink()
     return count
 

@@ -50,3 +50,17 @@ def test_the_command_line_says_so_and_exits_with_2() -> None:
     assert done.returncode == 2
     assert "'v9' is not a level" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("level", isa.available())
+def test_a_module_is_of_its_level(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isa.level_of(isa.module("lane_engine", level).__name__) == level
+    monkeypatch.setenv(isa.VARIABLE, level)
+    assert isa.module("lane_engine") is isa.module("lane_engine", level)
+
+
+def test_a_module_beyond_the_cpu_is_never_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isa, "built", lambda: ["v2", "v3"])
+    monkeypatch.setattr(isa, "detected", lambda: ["v2"])
+    with pytest.raises(UnavailableError, match="'v3' is more than this CPU has"):
+        isa.module("lane_engine", "v3")

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsebench import isa
 from sparsebench.formats.lane_groups import LaneGroups, from_dense
 from sparsebench.layouts import Layout
 from sparsebench.tiling import (
     FREE,
+    MAX_ROW_COLUMNS,
     Caches,
     Choice,
     Setting,
@@ -95,6 +97,11 @@ def test_alternatives_change_one_thing_and_can_be_laid_out(N: int, lanes: int, t
             assert getattr(other, variable) != getattr(first, variable)
             repacked = from_dense(np.ones((48, 90), np.float32), lanes, other.kblock)
             assert lay_out(case, other, repacked).choice == other
+
+
+@pytest.mark.parametrize("level", isa.available())
+def test_the_engine_has_a_row_tile_for_as_many_columns(level: str) -> None:
+    assert isa.module("lane_engine", level).ROW_COLUMNS == MAX_ROW_COLUMNS
 
 
 def test_few_columns_prefer_more_lanes() -> None:

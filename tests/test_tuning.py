@@ -80,6 +80,9 @@ def test_the_search_keeps_the_fastest_of_each_variable() -> None:
     assert len(built) <= 12
 
 
-def test_a_torn_cache_is_as_good_as_none() -> None:
-    tuning._file().write_text('{"name": {"axis"')
+@pytest.mark.parametrize("text", ['{"name": {"axis"', "[1, 2]", ""])
+def test_a_torn_cache_is_as_good_as_none(text: str) -> None:
+    tuning._file().write_text(text)
     assert tuning.remembered() == {}
+    assert tuning.clear() == 0
+    assert not tuning._file().exists()

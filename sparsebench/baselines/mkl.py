@@ -5,7 +5,6 @@ Where MKL has several routines for one product, all are prepared and the fastest
 
 from __future__ import annotations
 
-import importlib
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -14,6 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparsebench import isa
+from sparsebench.baselines import supports_im2col
 from sparsebench.bench.sampler import fastest
 from sparsebench.errors import UnavailableError
 from sparsebench.formats import BlockSparse
@@ -53,12 +53,13 @@ def library_path() -> str:
 @cache
 def library() -> Any:
     """Return the loaded `_mkl` module, GNU threading layer asserted: we and MKL then share one OpenMP runtime."""
-    module = importlib.import_module("sparsebench._kernels._mkl")
-    module.load(library_path(), "gnu")
+    import sparsebench._kernels._mkl as native
+
+    native.load(library_path(), "gnu")
     if isa.active() == "v3":
         # Like meets like: a comparison at AVX2 holds MKL to it too. It says no where it has nothing to hold back.
-        module.hold_to_avx2()
-    return module
+        native.hold_to_avx2()
+    return native
 
 
 def _layouts(problem: Problem) -> tuple[Layout, ...]:
@@ -87,8 +88,8 @@ def _prepare_dense(problem: Problem, weights: Weights, threads: int) -> Plan:
     return _fastest([mkl.dense(weights.dense, problem.N, *routine) for routine in routines], problem)
 
 
-def _sparse_routines(problem: Problem) -> list[tuple[str, Layout]]:
-    return [("mm", layout) for layout in _layouts(problem)] + ([("mv", "row")] if problem.N == 1 else [])
+def _sparse_routines(problem: Problem, layouts: tuple[Layout, ...]) -> list[tuple[str, Layout]]:
+    return [("mm", layout) for layout in layouts] + ([("mv", "row")] if problem.N == 1 else [])
 
 
 def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -96,7 +97,8 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl.set_threads(threads)
     matrix = weights.csr
     operands = (weights.dense.shape, matrix.indptr, matrix.indices, matrix.data, problem.N)
-    return _fastest([mkl.csr(*operands, *routine, EXPECTED_CALLS) for routine in _sparse_routines(problem)], problem)
+    routines = _sparse_routines(problem, _layouts(problem))
+    return _fastest([mkl.csr(*operands, *routine, EXPECTED_CALLS) for routine in routines], problem)
 
 
 def square_blocks(problem: Problem) -> list[int]:
@@ -126,8 +128,8 @@ def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     for size in square_blocks(problem):
         matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
         operands = (weights.dense.shape, size, matrix.indptr, matrix.indices, matrix.values, problem.N)
-        routines = dict.fromkeys(name for name, _ in _sparse_routines(problem))
-        plans += [mkl.bsr(*operands, name, EXPECTED_CALLS) for name in routines]
+        # BSR takes no column-major operands.
+        plans += [mkl.bsr(*operands, name, EXPECTED_CALLS) for name, _ in _sparse_routines(problem, ("row",))]
     return _fastest(plans, problem)
 
 
@@ -142,7 +144,7 @@ def _prepare_im2col(
 ) -> Plan:
     """Unroll and multiply sample by sample, all threads on each; or samples side by side, if that is faster."""
     product = _product(problem)
-    engine: Any = importlib.import_module(f"sparsebench._kernels.im2col_engine__{isa.active()}")
+    engine = isa.module("im2col_engine")
 
     def plan(inner: list[Plan]) -> Plan:
         made: Plan = engine.Im2colPlan(inner, problem.conv, problem.x_shape, problem.y_shape, threads)
@@ -156,10 +158,6 @@ def _prepare_im2col(
     # runs on the calling thread alone, whatever the count.
     library().set_threads(threads)
     return _fastest([one_by_one, side_by_side], problem)
-
-
-def _supports_im2col(problem: Problem) -> str | None:
-    return None if problem.conv is not None and problem.conv.groups == 1 else "takes no groups of channels"
 
 
 def _missing() -> str | None:
@@ -201,7 +199,7 @@ KERNELS = [
     _kernel(
         "mkl-im2col",
         "im2col and sgemm, the columns written in the timed call",
-        _supports_im2col,
+        supports_im2col,
         partial(_prepare_im2col, _prepare_dense),
         dense=True,
         op="conv2d",
@@ -209,7 +207,7 @@ KERNELS = [
     _kernel(
         "mkl-im2col-csr",
         "im2col and mkl_sparse_s_mm on an optimised CSR handle",
-        _supports_im2col,
+        supports_im2col,
         partial(_prepare_im2col, _prepare_csr),
         op="conv2d",
     ),

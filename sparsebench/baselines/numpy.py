@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,27 +35,13 @@ def _prepare_im2col(problem: Problem, weights: Weights, threads: int) -> Plan:
     return PythonPlan(compute, dense.nbytes, detail)
 
 
+def _kernel(name: str, op: str, summary: str, prepare: Callable[..., Plan]) -> Kernel:
+    return Kernel(
+        name, op, "numpy", summary, lambda problem: None, prepare, dense=True, timed_in="python", version=np.__version__
+    )
+
+
 KERNELS = [
-    Kernel(
-        name="numpy-dense",
-        op="matmul",
-        provider="numpy",
-        summary="np.matmul into a given array",
-        supports=lambda problem: None,
-        prepare=_prepare,
-        dense=True,
-        timed_in="python",
-        version=np.__version__,
-    ),
-    Kernel(
-        name="numpy-im2col",
-        op="conv2d",
-        provider="numpy",
-        summary="im2col and np.matmul into a given array",
-        supports=lambda problem: None,
-        prepare=_prepare_im2col,
-        dense=True,
-        timed_in="python",
-        version=np.__version__,
-    ),
+    _kernel("numpy-dense", "matmul", "np.matmul into a given array", _prepare),
+    _kernel("numpy-im2col", "conv2d", "im2col and np.matmul into a given array", _prepare_im2col),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import scipy
 from scipy import sparse
 
+from sparsebench.baselines import supports_im2col
 from sparsebench.convolution import im2col
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Matrix, Plan, PythonPlan
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from sparsebench.problem import Problem
 
 
+def _nbytes(matrix: sparse.csr_array) -> int:
+    return matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+
+
 def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     matrix = weights.csr
-    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
-    return PythonPlan(lambda x, out: matrix @ x, nbytes, "csr_array @ x, 1 thread")
+    return PythonPlan(lambda x, out: matrix @ x, _nbytes(matrix), "csr_array @ x, 1 thread")
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -45,13 +49,12 @@ def _supports_bsr(problem: Problem) -> str | None:
 
 def _prepare_ss(problem: Problem, weights: Weights, threads: int) -> Plan:
     matrix = weights.csr
-    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
 
     def compute(x: Matrix, out: Matrix) -> Matrix:
         product: Matrix = (matrix @ sparse.csr_array(x)).toarray(out=out)
         return product
 
-    return PythonPlan(compute, nbytes, "csr_array @ csr_array(x), result as an array, 1 thread")
+    return PythonPlan(compute, _nbytes(matrix), "csr_array @ csr_array(x), result as an array, 1 thread")
 
 
 def _supports_ss(problem: Problem) -> str | None:
@@ -62,7 +65,6 @@ def _prepare_im2col_csr(problem: Problem, weights: Weights, threads: int) -> Pla
     conv = problem.conv
     assert conv is not None
     matrix = weights.csr
-    nbytes = matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
 
     def compute(x: Matrix, out: Matrix) -> Matrix:
         columns = (x if conv.pointwise else im2col(x, conv.window)).reshape(problem.N, conv.taps, conv.pixels)
@@ -70,11 +72,7 @@ def _prepare_im2col_csr(problem: Problem, weights: Weights, threads: int) -> Pla
             result[...] = (matrix @ sample).reshape(result.shape)
         return out
 
-    return PythonPlan(compute, nbytes, "im2col by a strided copy, csr_array @ columns, 1 thread")
-
-
-def _supports_im2col(problem: Problem) -> str | None:
-    return None if problem.conv is not None and problem.conv.groups == 1 else "takes no groups of channels"
+    return PythonPlan(compute, _nbytes(matrix), "im2col by a strided copy, csr_array @ columns, 1 thread")
 
 
 def _kernel(name: str, summary: str, supports: Any, prepare: Any, op: str = "matmul") -> Kernel:
@@ -88,7 +86,7 @@ KERNELS = [
     _kernel(
         "scipy-im2col-csr",
         "im2col and csr_array @ columns, one thread",
-        _supports_im2col,
+        supports_im2col,
         _prepare_im2col_csr,
         "conv2d",
     ),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import psutil
 
+from sparsebench import isa
 from sparsebench.bench.machine import cache_sizes, key_hash, machine_key
 from sparsebench.bench.pool import run_apart
 from sparsebench.cache import cache_folder, write_whole
@@ -60,10 +59,10 @@ def working_sets(caches: dict[str, int | None], threads: int, memory: int) -> di
 
 def measure(level: str, threads: int) -> Ceilings:
     """Measure in this process; OpenMP must be allowed `threads` threads."""
-    module: Any = importlib.import_module(f"sparsebench._kernels.ceiling__{level}")
+    ceiling = isa.module("ceiling", level)
     sets = working_sets(cache_sizes(), threads, psutil.virtual_memory().available)
     return Ceilings(
-        module.fma_gflops(threads), {name: module.read_gbytes(nbytes, threads) for name, nbytes in sets.items()}
+        ceiling.fma_gflops(threads), {name: ceiling.read_gbytes(nbytes, threads) for name, nbytes in sets.items()}
     )
 
 

@@ -281,7 +281,7 @@ _COMPILED = (Linear, Conv2d, MaxPool2d, ReLU, GELU, KWinners, KWinners2d, Flatte
 
 
 def _engine(level: str) -> Any:
-    return isa.sibling(f"network__{level}", "network_engine")
+    return isa.module("network_engine", level)
 
 
 class _Arena:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from sparsebench.report.frame import Record
+
+if TYPE_CHECKING:
+    from sparsebench.report.metrics import Metric
 
 # A case without a value, in as few letters as a narrow column has; `notes.LEGEND` says what they mean.
 WORDS = {
@@ -73,6 +76,16 @@ class Table:
 def status_cell(status: str) -> Cell:
     """Return the cell of a case that has no value because of its status."""
     return Cell(WORDS[status], kind="absent" if status in ("unavailable", "unsupported") else "trouble")
+
+
+def metric_cell(case: Record | None, metric: Metric) -> Cell:
+    """Return a case's value of the metric, or why it has none."""
+    if case is None:
+        return Cell("", kind="absent")
+    if case["status"] != "ok":
+        return status_cell(case["status"])
+    value = case[metric.column]
+    return Cell("", kind="absent") if value is None else Cell(metric.show(value), metric.detail(case))
 
 
 def mark_best(cells: Sequence[Cell], values: Sequence[float | None], better: Literal["max", "min"]) -> tuple[Cell, ...]:

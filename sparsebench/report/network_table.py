@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from sparsebench.report import notes
-from sparsebench.report.cells import Cell, Row, Table, mark_best, shown_kernels, split, status_cell
+from sparsebench.report.cells import Cell, Row, Table, machine_labels, mark_best, metric_cell, shown_kernels, split
 from sparsebench.report.frame import Record
 from sparsebench.report.metrics import METRICS, duration, rate
 
@@ -57,23 +57,13 @@ def _rates(runs: Sequence[Sequence[Record]], quoted: Sequence[Record]) -> Table:
 
 def _rate_row(run: Sequence[Record], kernels: Sequence[str], ratios: Sequence[str]) -> Row:
     cases = {record["kernel"]: record for record in run}
-    shown = [_metric_cell(cases.get(kernel), "items_per_s") for kernel in kernels]
+    shown = [metric_cell(cases.get(kernel), METRICS["items_per_s"]) for kernel in kernels]
     values = [cases[kernel]["items_per_s"] if kernel in cases else None for kernel in kernels]
     cells = mark_best(shown, values, "max")
     return Row(
         (str(run[0]["threads"]), str(run[0]["N"])),
-        (*cells, *(_metric_cell(cases.get(kernel), "speedup") for kernel in ratios)),
+        (*cells, *(metric_cell(cases.get(kernel), METRICS["speedup"]) for kernel in ratios)),
     )
-
-
-def _metric_cell(case: Record | None, name: str) -> Cell:
-    metric = METRICS[name]
-    if case is None:
-        return Cell("", kind="absent")
-    if case["status"] != "ok":
-        return status_cell(case["status"])
-    value = case[metric.column]
-    return Cell("", kind="absent") if value is None else Cell(metric.show(value), metric.detail(case))
 
 
 def _quoted_row(entry: Record, kernels: Sequence[str], ratios: Sequence[str], baseline: str) -> Row:
@@ -100,9 +90,8 @@ def _layers(run: Sequence[Record]) -> Table:
         rows.append(Row((" + ".join(stage["names"]), f"{stage['reached']:.0%}", _count(stage["macs"])), marked))
     totals = [sum(row["seconds"] / row["inputs"] for row in stages[kernel]) for kernel in kernels]
     rows.append(Row(("all", "", _count(sum(row["macs"] for row in last))), tuple(Cell(duration(t)) for t in totals)))
-    threads = first["threads"]
     return Table(
-        title=_title(first, f"batch {first['N']}", f"{threads} thread{'s' if threads > 1 else ''}", first["level"]),
+        title=_title(first, f"batch {first['N']}", *machine_labels(first)),
         subtitle="time of each layer for one input, one thread's part timed step by step, and what multiplied",
         labels=("layer", "input not zero", "MACs left"),
         columns=tuple(kernels),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparsebench.report import notes
-from sparsebench.report.cells import Cell, Row, Table, machine_labels, mark_best, shown_kernels, status_cell
+from sparsebench.report.cells import Cell, Row, Table, machine_labels, mark_best, metric_cell, shown_kernels
 from sparsebench.report.frame import Record, pattern_label
 from sparsebench.report.metrics import METRICS, Metric
 
@@ -90,12 +91,8 @@ def _cells(cases: Sequence[Record | None], metric: Metric) -> tuple[Cell, ...]:
 
 
 def _cell(case: Record | None, metric: Metric) -> Cell:
-    if case is None:
-        return Cell("", kind="absent")
-    if case["status"] != "ok":
-        return status_cell(case["status"])
-    value = _value(case, metric)
-    if metric.column == "speedup" and (value is None or case["kernel"] == case["baseline"]):
-        time = METRICS["median"]
-        return Cell(time.show(case[time.column]), time.detail(case), kind="absolute")
-    return Cell("", kind="absent") if value is None else Cell(metric.show(value), metric.detail(case))
+    if case is None or case["status"] != "ok" or metric.column != "speedup":
+        return metric_cell(case, metric)
+    if case["speedup"] is None or case["kernel"] == case["baseline"]:
+        return replace(metric_cell(case, METRICS["median"]), kind="absolute")
+    return metric_cell(case, metric)
