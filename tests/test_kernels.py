@@ -75,7 +75,7 @@ def test_results_past_the_caches(monkeypatch: pytest.MonkeyPatch, level: str, pa
     """Y larger than the last cache, which is made tiny, is stored past it: only where its rows are whole lines."""
     tiny = replace(lane_plan.cache_bytes(), last=64)
     monkeypatch.setattr(lane_plan, "cache_bytes", lambda: tiny)
-    engine = isa.sibling(f"test__{level}", "lane_engine")
+    engine = isa.module("lane_engine", level)
     name = pattern.partition("/")[0].replace("unstructured", "csr")
     for M, N in ((7, 16), (70, 48), (33, 96), (33, 97)):
         problem = Problem("matmul", M, 50, N, parse_pattern(pattern), density=0.25)
