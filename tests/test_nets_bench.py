@@ -221,14 +221,14 @@ def check_tables(folder: RunFolder) -> None:
     frame = combine([folder])
     rates, first, last, summary = make_tables(frame)
     assert rates.title.startswith("words, network tiny")
-    assert [row.labels for row in rates.rows] == [("1", "1"), ("1", "3"), ("published: a board", "")]
+    assert [row.labels for row in rates.rows] == [("1", "1"), ("1", "3"), ("published 1", "")]
     assert [cell.text for cell in rates.rows[2].cells] == ["1,000", "", "50,000", "", "50.0"]
-    assert rates.notes[0] == "published: a poster; not measured here"
+    assert rates.notes[0] == "published 1: a board; a poster; not measured here"
     assert "unseen" not in str(rates)
     assert "batch 1, 1 thread" in first.title
     assert "batch 3, 1 thread" in last.title
     assert first.rows[-1].labels == ("all", "", "6,088")
-    assert [row.labels[0] for row in first.rows][:2] == ["conv1 + kwinners1 + maxpool1", "flatten1"]
+    assert [row.labels[0] for row in first.rows][:2] == ["conv1 + kwinners1 + maxpool1", "linear1 + relu1"]
     assert summary.columns[0] == "stored"
     # Any other metric has the plain table.
     assert len(make_tables(frame, "items_per_s")) == 2

@@ -41,10 +41,13 @@ def _rates(runs: Sequence[Sequence[Record]], quoted: Sequence[Record]) -> Table:
     baseline = records[0]["baseline"]
     ratios = [kernel for kernel in kernels if kernel != baseline]
     rows = [_rate_row(run, kernels, ratios) for run in runs]
-    rows += [_quoted_row(entry, kernels, ratios, baseline) for entry in quoted]
+    rows += [_quoted_row(number, entry, kernels, ratios, baseline) for number, entry in enumerate(quoted, start=1)]
     levels = list(dict.fromkeys(record["level"] for record in records))
     places = {record["problem"]: f"batch {record['N']}" for record in records}
-    sources = dict.fromkeys(f"published: {entry['source']}; not measured here" for entry in quoted)
+    sources = [
+        f"published {number}: {entry['what']}; {entry['source']}; not measured here"
+        for number, entry in enumerate(quoted, start=1)
+    ]
     return Table(
         title=_title(records[0], *levels),
         subtitle=f"inputs a second in each mode, and speed-up over {baseline}",
@@ -66,12 +69,12 @@ def _rate_row(run: Sequence[Record], kernels: Sequence[str], ratios: Sequence[st
     )
 
 
-def _quoted_row(entry: Record, kernels: Sequence[str], ratios: Sequence[str], baseline: str) -> Row:
+def _quoted_row(number: int, entry: Record, kernels: Sequence[str], ratios: Sequence[str], baseline: str) -> Row:
     rates = entry["items_per_s"]
     over = rates.get(baseline)
     shown = [rate(rates[kernel]) if kernel in rates else "" for kernel in kernels]
     shown += [METRICS["speedup"].show(rates[kernel] / over) if over and kernel in rates else "" for kernel in ratios]
-    return Row((f"published: {entry['what']}", ""), tuple(Cell(text, kind="absolute") for text in shown))
+    return Row((f"published {number}", ""), tuple(Cell(text, kind="absolute") for text in shown))
 
 
 def _layers(run: Sequence[Record]) -> Table:
@@ -83,6 +86,9 @@ def _layers(run: Sequence[Record]) -> Table:
     last = stages[kernels[-1]]
     rows = []
     for place, stage in enumerate(last):
+        if not any(stages[kernel][place]["seconds"] for kernel in kernels):
+            # Nothing is done: the same numbers under another shape.
+            continue
         times = [stages[kernel][place] for kernel in kernels]
         seconds = [row["seconds"] / row["inputs"] for row in times]
         cells = [Cell(duration(value), row["kernel"]) for value, row in zip(seconds, times, strict=True)]
