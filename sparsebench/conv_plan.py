@@ -260,8 +260,8 @@ def conv_tiling(
         chunk_bounds(groups, pieces),
         min(used, samples * len(starts) * pieces),
         useful,
-        # A strip is too short for hardware prefetching to run, which counts where x comes from memory.
-        2 if 0 < cache_bytes().last < 4 * 4 * samples * conv.channels * conv.height * conv.width else 0,
+        # Rows of a strip are too few for hardware prefetching: from beyond L2, x arrives two to three times as late.
+        2 if cache_bytes().l2 < 4 * samples * conv.channels * conv.height * conv.width else 0,
     )
 
 

@@ -8,6 +8,7 @@ import typer
 
 from sparsebench import __version__
 from sparsebench.cli.check import check
+from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
 from sparsebench.cli.listing import listing
 from sparsebench.cli.report import report
@@ -41,6 +42,7 @@ def _root(
 app.command("run")(run)
 app.command("report")(report)
 app.command("check")(check)
+app.command("compare")(compare)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)

@@ -45,7 +45,7 @@ def render(tables: Sequence[Table], console: Console) -> None:
     for table in tables:
         console.print(Text(table.title, style="bold"))
         console.print(Text(table.subtitle, style="dim"))
-        for part in fit(table, console):
+        for part in fit(table, console) if table.rows else ():
             console.print(part)
         for note in table.notes:
             for line in wrap(note, console.width - 2, subsequent_indent="  ", break_on_hyphens=False):

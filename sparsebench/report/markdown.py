@@ -20,7 +20,7 @@ def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: S
     InputError
         If the metric or a column is not known.
     """
-    stream.write("\n".join(_render(table) for table in make_tables(frame, metric, by)))
+    stream.write("\n".join(render_table(table) for table in make_tables(frame, metric, by)))
 
 
 def escape(text: str) -> str:
@@ -37,10 +37,12 @@ def _cell(cell: Cell) -> str:
     return f"{text} {escape(cell.detail)}".strip()
 
 
-def _render(table: Table) -> str:
+def render_table(table: Table) -> str:
+    """Return a table as GitHub-flavoured Markdown."""
     lines = [f"### {escape(table.title)}", "", f"{escape(table.subtitle)}", ""]
-    lines.append(_line(escape(head) for head in (*table.labels, *table.columns)))
-    lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
+    if table.rows:
+        lines.append(_line(escape(head) for head in (*table.labels, *table.columns)))
+        lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
     lines += [_line([*map(escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
     if table.notes:
         lines += ["", *(f"- {escape(note)}" for note in table.notes)]

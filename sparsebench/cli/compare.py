@@ -1,0 +1,72 @@
+"""``sparsebench compare``: what changed between runs; measures nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="Folder of the run to compare with.")],
+    heads: Annotated[list[Path], typer.Argument(metavar="HEAD...", help="Folders of later runs.")],
+    relative_to: Annotated[
+        str | None,
+        typer.Option(
+            "--relative-to",
+            help="Divide by this kernel's time of the same rounds; 'none' for no one's. Default: each case's baseline.",
+            metavar="KERNEL",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Relative change that is worth a verdict.", min=0.0)
+    ] = 0.05,
+    noise: Annotated[
+        float, typer.Option("--noise", help="Change of a single case that two processes may differ by.", min=0.0)
+    ] = 0.15,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", help="Compare though this differs: machine, libraries, suite or level.", metavar="FIELD"
+        ),
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="List every case with the reason of its verdict.")] = False,
+    form: Annotated[str, typer.Option("--format", help="How to show it.", metavar="console|markdown")] = "console",
+) -> None:
+    """Say which kernels and cases became slower or faster from one run to others, and which are the same.
+
+    Exit codes: 0 nothing is slower, 1 something is, 2 bad input, 3 an answer became wrong, 4 a case broke, 5 the runs
+    are not comparable.
+    """
+    import sys
+
+    from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_UNDECIDED, EXIT_WRONG, InputError
+    from sparsebench.report.compare import FIELDS, Limits, differences
+    from sparsebench.report.compare import compare as compare_runs
+    from sparsebench.report.comparison_tables import write
+    from sparsebench.run_folder import RunFolder
+
+    for field in vary or ():
+        if field not in FIELDS:
+            raise InputError(f"--vary '{field}' is not known; known: {', '.join(FIELDS)}")
+    first = RunFolder.open(base)
+    others = [RunFolder.open(path) for path in heads]
+    refused = False
+    for other in others:
+        for field, how in differences(first.run, other.run):
+            if field not in (vary or ()):
+                text = (
+                    f"{base} and {other.path} differ in the {FIELDS[field]} ({how}); if that is meant: --vary {field}"
+                )
+                typer.echo(text, err=True)
+                refused = True
+    if refused:
+        raise typer.Exit(EXIT_UNDECIDED)
+    rival = "" if relative_to == "none" else relative_to
+    limits = Limits(threshold, noise)
+    comparisons = [compare_runs(first, other, relative_to=rival, limits=limits) for other in others]
+    write(comparisons, sys.stdout, form, explain=explain)
+    codes = [comparison.exit_code for comparison in comparisons]
+    gravest = (EXIT_WRONG, EXIT_FAILED, EXIT_THRESHOLD, EXIT_OK)
+    raise typer.Exit(next(code for code in gravest if code in codes))

@@ -1,0 +1,238 @@
+"""Compares two runs case by case and kernel by kernel; see docs/comparing.md for what each verdict needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sparsebench.bench.change import discoveries, over_cases, p_beyond, shift
+from sparsebench.bench.machine import key_hash
+from sparsebench.bench.stats import Interval, geomean
+from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_WRONG, InputError
+from sparsebench.report.metrics import duration
+from sparsebench.results import CaseResult
+from sparsebench.run_folder import RunFolder
+
+Verdict = Literal["slower", "faster", "same", "ambiguous", "unknown"]
+Key = tuple[str, str, int, str]
+# What may differ between runs only if it is said that it does, and what a person reads of it.
+FIELDS = {
+    "machine": "machine",
+    "libraries": "versions of the libraries",
+    "suite": "text of the suites",
+    "level": "instruction-set level",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """From where on a change counts.
+
+    Attributes
+    ----------
+    threshold
+        Relative change that is worth a verdict, and the margin within which two runs are the same.
+    noise
+        Change of a single case below which no verdict is given on it: what a process of its own does to a case. Four
+        runs of suite smoke with one build differed by up to 12 % in a case whose own interval was 2 %.
+    seconds
+        Change of a single case's time below which none is given.
+    """
+
+    threshold: float = 0.05
+    noise: float = 0.15
+    seconds: float = 50e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """By what factor the time of a case or a kernel changed, relative to that of `relative_to` unless that is empty."""
+
+    kernel: str
+    place: str
+    factor: Interval
+    verdict: Verdict
+    reason: str
+    relative_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What changed from `base` to `head`.
+
+    Attributes
+    ----------
+    broken
+        Cases that were right in `base` and have no right answer in `head`.
+    moved
+        By kernel that others are relative to, the factor by which its own times changed.
+    only_base, only_head
+        How many cases the other run lacks.
+    """
+
+    base: str
+    head: str
+    kernels: tuple[Change, ...]
+    cases: tuple[Change, ...]
+    broken: tuple[CaseResult, ...]
+    moved: Mapping[str, float]
+    only_base: int
+    only_head: int
+
+    @property
+    def exit_code(self) -> int:
+        """3 if an answer became wrong, 4 if a case broke, 1 if something is slower, else 0."""
+        if any(result.status == "wrong" for result in self.broken):
+            return EXIT_WRONG
+        if self.broken:
+            return EXIT_FAILED
+        slower = any(change.verdict == "slower" for change in (*self.kernels, *self.cases))
+        return EXIT_THRESHOLD if slower else EXIT_OK
+
+
+def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what makes two runs incomparable: a field of `FIELDS`, and in words how they differ."""
+    if key_hash(base["machine"]) != key_hash(head["machine"]):
+        yield "machine", f"{base['machine'].get('model')} and {head['machine'].get('model')}"
+    before, after = (run["conditions"]["before"]["libraries"] for run in (base, head))
+    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    if changed:
+        yield "libraries", ", ".join(f"{name} {before.get(name)} and {after.get(name)}" for name in changed)
+    texts = (base["suites"], head["suites"])
+    changed = [name for name in texts[0] if name in texts[1] and texts[0][name] != texts[1][name]]
+    if changed:
+        yield "suite", ", ".join(changed)
+    levels = [sorted({group["level"] for group in run["groups"]}) for run in (base, head)]
+    if levels[0] != levels[1]:
+        yield "level", f"{', '.join(levels[0])} and {', '.join(levels[1])}"
+
+
+def compare(
+    base: RunFolder, head: RunFolder, *, relative_to: str | None = None, limits: Limits | None = None
+) -> Comparison:
+    """Compare the cases that two runs share.
+
+    Parameters
+    ----------
+    relative_to
+        The kernel whose rounds each time is divided by; None for the baseline of each group, "" for none.
+
+    Raises
+    ------
+    InputError
+        If the runs share no measured case, or `relative_to` is in neither.
+    """
+    limits = limits or Limits()
+    before, after = _by_key(base.results()), _by_key(head.results())
+    shared = [key for key in before if key in after]
+    if relative_to and not any(key[1] == relative_to for key in shared):
+        raise InputError(f"--relative-to: no case of both runs is of kernel '{relative_to}'")
+    pairs = [(before[key], after[key]) for key in shared]
+    both = [(old, new) for old, new in pairs if old.status == "ok" and new.status == "ok"]
+    if not both:
+        raise InputError(f"'{base.path}' and '{head.path}' share no measured case")
+    broken = [new for old, new in pairs if old.status == "ok" and new.status in ("wrong", "failed", "timeout")]
+    changes = [_change(old, new, before, after, relative_to) for old, new in both]
+    cases = _judge_cases(changes, [new.median_s or 0.0 for _, new in both], limits)
+    rivals = {change.relative_to for change in changes} - {""}
+    moved = {
+        name: geomean([(new.median_s or 0) / (old.median_s or 1) for old, new in both if old.kernel == name])
+        for name in sorted(rivals)
+    }
+    return Comparison(
+        str(base.path),
+        str(head.path),
+        tuple(_judge_kernels(cases, limits)),
+        tuple(cases),
+        tuple(broken),
+        moved,
+        len(before) - len(shared),
+        len(after) - len(shared),
+    )
+
+
+def _by_key(results: Sequence[CaseResult]) -> dict[Key, CaseResult]:
+    return {(result.problem, result.kernel, result.threads, result.level): result for result in results}
+
+
+def _change(
+    old: CaseResult, new: CaseResult, before: Mapping[Key, CaseResult], after: Mapping[Key, CaseResult], to: str | None
+) -> Change:
+    rival = old.baseline if to is None else to
+    key = (old.problem, rival, old.threads, old.level)
+    rivals = [results.get(key) for results in (before, after)]
+    relative = rival and rival != old.kernel and all(r is not None and r.status == "ok" for r in rivals)
+    samples = [list(old.samples_s), list(new.samples_s)]
+    if relative:
+        for side, (case, other) in enumerate(zip((old, new), rivals, strict=True)):
+            assert other is not None
+            if other.group != case.group:
+                relative = False
+                break
+            samples[side] = [own / its for own, its in zip(case.samples_s, other.samples_s, strict=True)]
+    if not relative:
+        samples = [list(old.samples_s), list(new.samples_s)]
+    threads = f"{old.threads} thread{'s' if old.threads > 1 else ''}"
+    return Change(
+        old.kernel,
+        f"{old.problem}, {threads}, {old.level}",
+        shift(samples[0], samples[1]),
+        "unknown",
+        "",
+        rival if relative else "",
+    )
+
+
+def _judge_cases(changes: Sequence[Change], head_s: Sequence[float], limits: Limits) -> list[Change]:
+    """Give each case its verdict; the share of false ones among all is held below 5 %."""
+    least = 1 + limits.threshold
+    slower = discoveries([p_beyond(change.factor, least) for change in changes])
+    faster = discoveries([p_beyond(_inverse(change.factor), least) for change in changes])
+    judged = []
+    for change, seconds, is_slower, is_faster in zip(changes, head_s, slower, faster, strict=True):
+        verdict, reason = _verdict(change.factor, is_slower, is_faster, limits)
+        if verdict in ("slower", "faster"):
+            size = max(change.factor.estimate, 1 / change.factor.estimate) - 1
+            by = abs(seconds - seconds / change.factor.estimate)
+            if size < limits.noise:
+                verdict, reason = "ambiguous", f"{size:.1%} is within what processes differ by, {limits.noise:.0%}"
+            elif by < limits.seconds:
+                verdict, reason = "ambiguous", f"{duration(by)} is below {duration(limits.seconds)}"
+        judged.append(replace(change, verdict=verdict, reason=reason))
+    return judged
+
+
+def _judge_kernels(cases: Sequence[Change], limits: Limits) -> Iterator[Change]:
+    """Judge each kernel by all of its cases, whose scatter is that of processes and not of rounds alone."""
+    kernels: dict[tuple[str, str], list[float]] = {}
+    for case in cases:
+        kernels.setdefault((case.kernel, case.relative_to), []).append(case.factor.estimate)
+    found = [(key, len(factors), over_cases(factors)) for key, factors in kernels.items()]
+    least = 1 + limits.threshold
+    slower = discoveries([p_beyond(factor, least) for _, _, factor in found])
+    faster = discoveries([p_beyond(_inverse(factor), least) for _, _, factor in found])
+    for ((kernel, relative), count, factor), is_slower, is_faster in zip(found, slower, faster, strict=True):
+        verdict, reason = _verdict(factor, is_slower, is_faster, limits)
+        yield Change(kernel, f"{count} case{'s' if count > 1 else ''}", factor, verdict, reason, relative)
+
+
+def _inverse(factor: Interval) -> Interval:
+    if factor.low is None or factor.high is None:
+        return Interval(None, 1 / factor.estimate, None)
+    return Interval(1 / factor.high, 1 / factor.estimate, 1 / factor.low)
+
+
+def _verdict(factor: Interval, slower: bool, faster: bool, limits: Limits) -> tuple[Verdict, str]:
+    """Judge one factor by its interval alone; `slower` and `faster` are discoveries among all of its kind."""
+    if factor.low is None or factor.high is None:
+        return "unknown", "too few values for an interval"
+    least = 1 + limits.threshold
+    if slower and factor.low > least:
+        return "slower", f"the whole interval is beyond {limits.threshold:.0%}"
+    if faster and factor.high < 1 / least:
+        return "faster", f"the whole interval is beyond {limits.threshold:.0%}"
+    # Two one-sided tests of 5 %: the 90 % interval lies within the margin (Schuirmann 1987).
+    if max(p_beyond(factor, 1 / least), p_beyond(_inverse(factor), 1 / least)) < 0.05:
+        return "same", f"the interval is within {limits.threshold:.0%}"
+    return "ambiguous", f"the interval, {factor.low:.3f} to {factor.high:.3f}, straddles a limit"

@@ -1,0 +1,223 @@
+"""Comparing runs: synthetic runs whose changes are known."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_report import make_case
+from typer.testing import CliRunner
+
+from sparsebench.bench.change import discoveries, over_cases, p_beyond, shift
+from sparsebench.bench.stats import Interval
+from sparsebench.cli.app import app
+from sparsebench.errors import InputError
+from sparsebench.report.compare import Limits, compare, differences
+from sparsebench.results import CaseResult
+from sparsebench.run_folder import RunFolder
+
+PROBLEMS = [f"matmul:{m}x512x{n}:complementary/8+0.95:f32" for m in (512, 1024, 2048, 4096) for n in (1, 8, 64)]
+KERNELS = ("mkl-dense", "scipy-csr", "complementary")
+RECORD = {
+    "machine": {"model": "a", "cores": 2},
+    "conditions": {"before": {"libraries": {"mkl": "1", "numpy": "2"}}},
+    "suites": {"smoke": "text"},
+    "groups": [{"level": "v3"}],
+    "finished": "now",
+}
+
+
+def make_run(
+    path: Path, factors: Mapping[str, float], *, seed: int, process: float = 0.02, drift: float = 1.0, **record: Any
+) -> RunFolder:
+    """A run in which kernels take so many times as long; `process` is the scatter between processes of one case."""
+    rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])
+    results = []
+    for problem in PROBLEMS:
+        rounds = rng.lognormal(0, 0.05, 15)
+        for kernel in KERNELS:
+            case = make_case(problem, kernel, 1)
+            its = factors.get(kernel, 1.0) * drift * rng.lognormal(0, process)
+            samples = [float(case.median_s or 1) * its * slow * rng.lognormal(0, 0.01) for slow in rounds]
+            results.append(replace(case, samples_s=samples, median_s=float(np.median(samples))))
+    folder = RunFolder.create(path, {**RECORD, **record})
+    folder.append(results)
+    return folder
+
+
+def verdicts(base: RunFolder, head: RunFolder, **options: Any) -> dict[str, str]:
+    return {change.kernel: change.verdict for change in compare(base, head, **options).kernels}
+
+
+def test_a_slower_kernel_is_found_and_no_other(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    head = make_run(tmp_path / "head", {"complementary": 1.12}, seed=2)
+    comparison = compare(base, head)
+    assert {c.kernel: c.verdict for c in comparison.kernels} == {
+        "mkl-dense": "same",
+        "scipy-csr": "same",
+        "complementary": "slower",
+    }
+    assert comparison.exit_code == 1
+    (change,) = (c for c in comparison.kernels if c.kernel == "complementary")
+    assert change.relative_to == "mkl-dense"
+    assert change.factor.low is not None
+    assert change.factor.high is not None
+    assert change.factor.low < 1.12 < change.factor.high
+    assert verdicts(head, base)["complementary"] == "faster"
+
+
+def test_false_alarms_and_misses_over_many_pairs(tmp_path: Path) -> None:
+    """Pairs of equal runs: no kernel is slower or faster. An 8 % slowdown is found, with a scatter of 2 % a process."""
+    alarms, found = 0, 0
+    for pair in range(20):
+        base = make_run(tmp_path / f"b{pair}", {}, seed=10 + pair)
+        same = make_run(tmp_path / f"s{pair}", {}, seed=50 + pair)
+        slow = make_run(tmp_path / f"h{pair}", {"complementary": 1.1}, seed=90 + pair)
+        alarms += compare(base, same).exit_code != 0
+        found += verdicts(base, slow, limits=Limits(threshold=0.04))["complementary"] == "slower"
+    assert alarms <= 1
+    assert found >= 18
+
+
+def test_a_drift_of_the_whole_machine_cancels(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    head = make_run(tmp_path / "head", {}, seed=2, drift=1.3)
+    comparison = compare(base, head)
+    assert {c.kernel: c.verdict for c in comparison.kernels if c.relative_to} == {
+        "scipy-csr": "same",
+        "complementary": "same",
+    }
+    assert comparison.moved["mkl-dense"] == pytest.approx(1.3, rel=0.05)
+    assert verdicts(base, head, relative_to="")["complementary"] == "slower"
+
+
+def test_one_case_needs_more_than_its_own_interval(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1, process=0.001)
+
+    def slowed(factor: float) -> dict[str, str]:
+        results = [
+            replace(r, samples_s=[factor * s for s in r.samples_s], median_s=factor * (r.median_s or 0))
+            if (r.problem, r.kernel) == (PROBLEMS[5], "complementary")
+            else r
+            for r in base.results()
+        ]
+        head = RunFolder.create(tmp_path / f"head{factor}", dict(RECORD))
+        head.append(results)
+        cases = compare(base, head).cases
+        others = {c.verdict for c in cases if not (PROBLEMS[5] in c.place and c.kernel == "complementary")}
+        assert not others & {"slower", "faster"}
+        (case,) = (c for c in cases if PROBLEMS[5] in c.place and c.kernel == "complementary")
+        return {"verdict": case.verdict, "reason": case.reason}
+
+    assert slowed(1.4)["verdict"] == "slower"
+    within = slowed(1.12)
+    assert within["verdict"] == "ambiguous"
+    assert "within what processes differ by, 15%" in within["reason"]
+
+
+def test_a_change_of_nanoseconds_is_none() -> None:
+    from sparsebench.report.compare import Change, _judge_cases
+
+    change = Change("k", "p", Interval(1.9, 2.0, 2.1), "unknown", "")
+    slow, quick = _judge_cases([change, change], [1e-6, 6e-8], Limits())
+    assert slow.verdict == "slower"
+    assert (quick.verdict, quick.reason) == ("ambiguous", "30.0 ns is below 50.0 ns")
+
+
+def broken(result: CaseResult, status: str) -> CaseResult:
+    return replace(result, status=status, error="no", samples_s=[], median_s=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("status", "code"), [("wrong", 3), ("failed", 4), ("timeout", 4)])
+def test_what_broke_is_not_slower(tmp_path: Path, status: str, code: int) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    results = base.results()
+    head = RunFolder.create(tmp_path / "head", dict(RECORD))
+    head.append([broken(results[2], status), *(r for r in results if r is not results[2])])
+    comparison = compare(base, head)
+    assert [result.status for result in comparison.broken] == [status]
+    assert comparison.exit_code == code
+    # The other way round it was mended.
+    assert compare(head, base).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "record"),
+    [
+        ("machine", {"machine": {"model": "b", "cores": 2}}),
+        ("libraries", {"conditions": {"before": {"libraries": {"mkl": "2", "numpy": "2"}}}}),
+        ("suite", {"suites": {"smoke": "another text"}}),
+        ("level", {"groups": [{"level": "v4"}]}),
+    ],
+)
+def test_other_circumstances_are_refused_unless_meant(tmp_path: Path, field: str, record: dict[str, Any]) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    head = make_run(tmp_path / "head", {}, seed=2, **record)
+    assert [name for name, _ in differences(base.run, head.run)] == [field]
+    command = ["compare", str(base.path), str(head.path)]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 5
+    assert f"if that is meant: --vary {field}" in refused.output
+    assert CliRunner().invoke(app, [*command, "--vary", field]).exit_code == 0
+
+
+def test_the_command(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    same = make_run(tmp_path / "same", {}, seed=2)
+    slow = make_run(tmp_path / "slow", {"complementary": 1.5}, seed=3)
+    paths = [str(folder.path) for folder in (base, same, slow)]
+    shown = CliRunner().invoke(app, ["compare", *paths], env={"COLUMNS": "250"})
+    assert shown.exit_code == 1
+    assert "has itself moved" in shown.output
+    assert "12 slower" in shown.output
+    assert shown.output.count("slower (") == 12
+    explained = CliRunner().invoke(app, ["compare", *paths[:2], "--explain", "--format", "markdown"])
+    assert explained.exit_code == 0
+    assert explained.output.count("complementary at matmul:") == 12
+    for arguments, says in (
+        ([paths[0], paths[1], "--relative-to", "no-one"], "no case of both runs is of kernel 'no-one'"),
+        ([paths[0], paths[1], "--vary", "weather"], "--vary 'weather' is not known"),
+        ([paths[0], paths[1], "--format", "clay"], "--format 'clay' is not known"),
+        ([paths[0], str(tmp_path / "absent")], "there is no run at"),
+    ):
+        result = CliRunner().invoke(app, ["compare", *arguments])
+        assert isinstance(result.exception, InputError) or result.exit_code == 2
+        assert says in f"{result.output}{result.exception}"
+
+
+def test_runs_that_share_nothing(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1)
+    head = RunFolder.create(tmp_path / "head", dict(RECORD))
+    head.append([make_case("matmul:64x64x1:complementary/8+0.95:f32", "csr", 1)])
+    with pytest.raises(InputError, match="share no measured case"):
+        compare(base, head)
+
+
+def test_shift_covers_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(600):
+        found = shift(rng.lognormal(0, 0.1, 15), 1.2 * rng.lognormal(0, 0.1, 15))
+        held += found.low is not None and found.high is not None and found.low <= 1.2 <= found.high
+    # Joined, the two intervals hold more than they promise.
+    assert held / 600 >= 0.93
+
+
+def test_statistics_at_their_edges() -> None:
+    assert shift([1.0], [2.0]) == Interval(None, 2.0, None)
+    assert p_beyond(Interval(None, 2.0, None), 1.0) == 1.0
+    assert p_beyond(Interval(1.1, 1.2, 1.3), 1.2) == pytest.approx(0.5)
+    assert over_cases([1.0, 1.0, 4.0, 1.0]).low is None
+    mean = over_cases([1.0, 2.0, 4.0, 2.0, 2.0])
+    assert mean.estimate == pytest.approx(2)
+    assert mean.low is not None
+    assert mean.low < 2
+    assert discoveries([]) == []
+    # Of ten, the fifth smallest has to be below 0.025.
+    assert discoveries([0.001, 0.2, 0.9, 0.004]) == [True, False, False, True]
