@@ -1,4 +1,4 @@
-"""What tests of kernels share: a kernel run on a problem, and its answer held against float64."""
+"""What tests share: a kernel run on a problem, its answer held against float64; a density that a pattern can have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from sparsebench.kernel import Kernel, Matrix
 from sparsebench.layouts import arrange, restore
 from sparsebench.memory import aligned_empty
 from sparsebench.operands import Operands, make_operands
+from sparsebench.patterns import Pattern
 from sparsebench.problem import Problem
+
+
+def possible(pattern: Pattern, density: float) -> float:
+    """Return the density nearest to one, that the pattern can have."""
+    overlay = pattern.overlay(density)
+    return density if overlay is None else 1 / overlay
 
 
 def run_checked(kernel: Kernel, problem: Problem, threads: int, operands: Operands | None = None) -> Matrix:

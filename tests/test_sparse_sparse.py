@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from checked import run_checked
+from checked import possible, run_checked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sparsebench._kernels._timer import Timer
@@ -70,13 +70,14 @@ def test_every_number_of_sets(level: str, sets: int) -> None:
 def test_anything(
     M: int, K: int, N: int, density: float, act_density: float, pattern: str, layout: str, seed: int, threads: int
 ) -> None:
+    kind = parse_pattern(pattern)
     problem = Problem(
         "matmul",
         M,
         K,
         N,
-        parse_pattern(pattern),
-        density,
+        kind,
+        possible(kind, density),
         act_density=act_density,
         seed=seed,
         x_layout=layout,  # type: ignore[arg-type]
