@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked import possible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
@@ -25,6 +26,7 @@ from sparsebench.patterns import (
 )
 from sparsebench.patterns.assignment import balanced_owners, partitioned_owners
 from sparsebench.patterns.base import largest
+from sparsebench.problem import Problem
 
 DLMC = Path(__file__).parents[2] / "shared/data/dlmc"
 
@@ -137,6 +139,7 @@ def test_the_seed_alone_decides_a_draw(label: str) -> None:
 @given(label=st.sampled_from(LABELS), rows=SIDES, cols=SIDES, density=DENSITIES, seed=st.integers(0, 99))
 def test_pruning_keeps_at_least_as_much_as_a_draw(label: str, rows: int, cols: int, density: float, seed: int) -> None:
     pattern = parse_pattern(label)
+    density = possible(pattern, density)
     weights = gaussian(rows, cols, seed)
     drawn = pattern.draw(rows, cols, density, np.random.default_rng(seed))
     pruned = pattern.prune(weights, density)
@@ -217,15 +220,13 @@ def test_blocks_are_whole(r: int, c: int, rows: int, cols: int, density: float) 
     arrangement=st.sampled_from(["balanced", "partitioned"]),
     rows=SIDES,
     cols=SIDES,
-    density=DENSITIES,
+    overlay=st.integers(1, 1000),
     seed=st.integers(0, 99),
 )
-def test_complementary_invariants(
-    lanes: int, arrangement: str, rows: int, cols: int, density: float, seed: int
-) -> None:
+def test_complementary_invariants(lanes: int, arrangement: str, rows: int, cols: int, overlay: int, seed: int) -> None:
     pattern = Complementary(lanes, arrangement)  # type: ignore[arg-type]
-    overlay = pattern.overlay(density)
-    assert overlay == max(1, round(1 / density))
+    density = 1 / overlay
+    assert pattern.overlay(density) == overlay
     assert_complementary(pattern.draw(rows, cols, density, np.random.default_rng(seed)), pattern, overlay)
     assert_complementary(pattern.prune(gaussian(rows, cols, seed), density), pattern, overlay)
 
@@ -334,6 +335,34 @@ def test_zero_weights_keep_everything() -> None:
     zeros = np.zeros((8, 40), np.float32)
     for label in LABELS:
         assert kept(zeros, parse_pattern(label).prune(zeros, 0.1)) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("density", "lower", "upper"),
+    [
+        (0.07, r"1/15 = 0.06667 \(sparsity 0.9333\)", r"1/14 = 0.07143 \(sparsity 0.9286\)"),
+        (0.3, "1/4 = 0.25 ", "1/3 = 0.3333 "),
+        (0.75, "1/2 = 0.5 ", r"1/1 = 1 \(sparsity 0\)"),
+    ],
+)
+def test_a_density_that_is_no_whole_overlay_is_refused_with_the_nearest(density: float, lower: str, upper: str) -> None:
+    with pytest.raises(InputError, match=f"density {density} would overlay .* are {lower}.* and {upper}"):
+        Complementary(8).check(density)
+    with pytest.raises(InputError, match=f"density {density}"):
+        Problem.parse(f"matmul:64x64x8:complementary/8+{1 - density:g}:f32")
+
+
+@given(overlay=st.integers(1, 999))
+def test_a_whole_overlay_may_be_written_with_four_digits(overlay: int) -> None:
+    for text in (f"{1 / overlay}", f"{1 / overlay:.10g}", f"{1 / overlay:.4g}"):
+        Complementary(8).check(float(text))
+        assert Complementary(8).overlay(float(text)) == overlay
+
+
+def test_two_digits_stand_for_the_whole_overlay_within_one_percent() -> None:
+    for density, overlay in ((0.33, 3), (0.11, 9), (0.01, 100)):
+        Complementary(8).check(density)
+        assert Complementary(8).overlay(density) == overlay
 
 
 def test_a_density_that_overlays_absurdly_many_is_refused() -> None:

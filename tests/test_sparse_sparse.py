@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from checked import possible, run_checked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sparsebench._kernels._timer import Timer
@@ -11,7 +12,6 @@ from sparsebench._kernels._timer import Timer
 from sparsebench import isa, registry
 from sparsebench.bench.verify import check, poison, reference
 from sparsebench.kernel import Matrix
-from sparsebench.layouts import arrange, empty, restore
 from sparsebench.memory import aligned_empty
 from sparsebench.operands import Operands, make_operands
 from sparsebench.patterns import parse_pattern
@@ -29,14 +29,7 @@ def product(problem: Problem, operands: Operands, threads: int, level: str | Non
     """Multiply, and check against float64."""
     kernel = registry.kernels("matmul", level)["complementary-ss"]
     assert kernel.supports(problem) is None
-    plan = kernel.prepare(problem, operands.weights, threads)
-    out = empty(problem.M, problem.N, plan.layout)
-    poison(out)
-    plan.run(arrange(operands.x, plan.layout), out)
-    result = restore(out, problem.M, problem.N, plan.layout)
-    verdict = check(result, reference(operands))
-    assert verdict.status in ("ok", "mistrusted"), f"{problem} T={threads}: {verdict.error}"
-    return result
+    return run_checked(kernel, problem, threads, operands)
 
 
 @LEVELS
@@ -77,13 +70,14 @@ def test_every_number_of_sets(level: str, sets: int) -> None:
 def test_anything(
     M: int, K: int, N: int, density: float, act_density: float, pattern: str, layout: str, seed: int, threads: int
 ) -> None:
+    kind = parse_pattern(pattern)
     problem = Problem(
         "matmul",
         M,
         K,
         N,
-        parse_pattern(pattern),
-        density,
+        kind,
+        possible(kind, density),
         act_density=act_density,
         seed=seed,
         x_layout=layout,  # type: ignore[arg-type]

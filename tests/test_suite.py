@@ -216,6 +216,7 @@ def test_all_errors_come_at_once(tmp_path: Path) -> None:
         ({"threads": [3]}, GOOD, "threads 3: this machine has 2 cores"),
         ({"threads": [0]}, GOOD, "threads 0: a thread count must be at least 1"),
         ({"kernels": ["csr"]}, GOOD + 'kernels = ["dense"]', "--kernels leaves no kernel"),
+        ({}, GOOD.replace("0.25, 0.5", "0.3"), r"suite 'test', problems\[0\]: density 0.3 .* 1/4 = 0.25 .* and 1/3"),
     ],
 )
 def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: str, says: str) -> None:

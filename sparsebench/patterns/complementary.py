@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, floor
 from typing import ClassVar, Literal, Self, get_args
 
 import numpy as np
@@ -21,6 +22,8 @@ Arrangement = Literal["balanced", "partitioned"]
 LANES = (1, 4, 8, 16)
 # Beyond, a set would hold more lane groups than a layer has inputs, and arrays of [sets, overlay] no longer fit.
 MAX_OVERLAY = 4096
+# A density may be this far from 1/S: 0.33 and 0.11, at 1 %, stand for 1/3 and 1/9.
+_ROUNDING = 0.0101
 
 _ASSIGN: dict[Arrangement, Callable[[NDArray[np.float64]], NDArray[np.int32]]] = {
     "balanced": balanced_owners,
@@ -30,7 +33,9 @@ _ASSIGN: dict[Arrangement, Callable[[NDArray[np.float64]], NDArray[np.int32]]] =
 
 @dataclass(frozen=True, slots=True)
 class Complementary(Pattern):
-    """Overlay S = round(1 / density) lane groups of `lanes` rows each; the density is then exactly 1/S.
+    """Overlay S = 1 / density lane groups of `lanes` rows each, S a whole number.
+
+    What is drawn has exactly the density 1/S; the one asked for may be rounded, by 1 %.
 
     In a balanced set every lane group owns K/S (+-1) inputs; in a partitioned one it owns exactly one of every S
     consecutive inputs, and at most one of the last K mod S. The last set may have fewer than S lane groups of real
@@ -64,8 +69,15 @@ class Complementary(Pattern):
         return label if self.arrangement == "balanced" else f"{label}/{self.arrangement}"
 
     def check(self, density: float) -> None:
-        """Raise InputError unless density lies in (0, 1] and overlays at most MAX_OVERLAY lane groups."""
+        """Raise InputError unless density is 1/S of a whole number S from 1 to MAX_OVERLAY."""
         Pattern.check(self, density)
+        if abs(density * self.overlay(density) - 1) > _ROUNDING:
+            near = (ceil(1 / density), floor(1 / density))
+            lower, upper = (f"1/{S} = {1 / S:.4g} (sparsity {1 - 1 / S:.4g})" for S in near)
+            raise InputError(
+                f"density {density:g} would overlay {1 / density:.4g} lane groups; pattern '{self.name}' takes whole"
+                f" numbers of them: the nearest densities are {lower} and {upper}"
+            )
         if self.overlay(density) > MAX_OVERLAY:
             raise InputError(
                 f"density {density:g} would overlay {self.overlay(density)} lane groups; pattern '{self.name}' takes"

@@ -164,9 +164,13 @@ def expand(
     narrowed = {op: _select(kernels, kernel_names[op], "--kernels") if kernels else kernel_names[op] for op in ops}
     merged: dict[str, tuple[Problem, set[str]]] = {}
     for number, table in enumerate(suite.problems):
-        where_named = f"suite '{loaded.name}', problems[{number}].kernels"
-        chosen = _select(table.kernels, kernel_names[table.op], where_named)
-        for problem in _problems(table, data, seed):
+        here = f"suite '{loaded.name}', problems[{number}]"
+        chosen = _select(table.kernels, kernel_names[table.op], f"{here}.kernels")
+        try:
+            problems = list(_problems(table, data, seed))
+        except InputError as error:
+            raise InputError(f"{here}: {error}") from None
+        for problem in problems:
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
         Group(loaded.name, problem, names, count, level, suite.baseline or DEFAULT_BASELINES[problem.op])
