@@ -10,32 +10,30 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Literal
 
-from sparsebench.report.charts.model import Axis, Grid, Panel, Point, Series
+from sparsebench.report.charts.model import Axis, Chart, Grid, Panel, Point, Series
 from sparsebench.report.charts.style import Style
 from sparsebench.report.metrics import number
 from sparsebench.report.scale import Scale, apart, span, ticks
 
 NARROW, WIDE = 360, 760
 # Of a letter at the style sheet's 11 px.
-_LETTER = 6.0
+_LETTER = 6.7
 _TOP, _BOTTOM, _RIGHT, _LEFT = 8, 36, 12, 46
 _HEIGHT = 220
-_ROW, _STEP = 14, 3.5
+_TOP_OF_ROWS = 20
+_ROW, _STEP = 14, 3.0
 
 
-def extent(panels: Sequence[Panel], axis: Axis, side: str) -> tuple[float, float] | None:
-    """Return the range of an axis ("x" or "y") over panels that share it; None for rows."""
-    if axis.rows:
-        return None
-    values: list[float] = []
-    for panel in panels:
-        across = (panel.y is not None) == (side == "x")
-        for series in panel.series:
-            for point in series.points:
-                values.append(getattr(point, side))
-                values += [limit for limit in (point.low, point.high) if across and limit is not None]
-    return span(values)
+def extent(chart: Chart, side: Literal["x", "y"]) -> tuple[float, float]:
+    """Return the range of an axis over all panels of a chart; that of an axis of rows is not used."""
+    points = [point for panel in chart.panels for series in panel.series for point in series.points]
+    if side == "y" and chart.y.rows:
+        return 1.0, 1.0
+    limits = (side == "x") == bool(chart.y.rows)
+    ends = [limit for point in points for limit in (point.low, point.high) if limits and limit is not None]
+    return span([*(getattr(point, side) for point in points), *ends])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,8 @@ class _Plane:
         Of a value and a kernel: kernels that share a row stand a little apart.
     row
         Height of a row; 0 where y has numbers.
+    top
+        Where the first row, or the range of y, begins.
     """
 
     width: float
@@ -56,6 +56,7 @@ class _Plane:
     x: Scale
     y: Callable[[float, str], float]
     row: float
+    top: float = _TOP
 
     def limits(self, point: Point, kernel: str) -> tuple[float, float] | None:
         """Return the ends of a point's whiskers along the axis of values."""
@@ -69,13 +70,13 @@ class _Plane:
 def panel_svg(
     panel: Panel,
     axes: tuple[Axis, Axis],
-    ranges: tuple[tuple[float, float], tuple[float, float] | None],
+    ranges: tuple[tuple[float, float], tuple[float, float]],
     styles: Mapping[str, Style],
     width: int = NARROW,
 ) -> str:
-    """Return one panel as an ``<svg>``; ranges are of x and y, None for an axis of rows."""
+    """Return one panel as an ``<svg>``; ranges are of x and y, see `extent`."""
     y_axis = panel.y or axes[1]
-    if y_axis.rows or ranges[1] is None:
+    if y_axis.rows:
         plane = _plane_of_rows(panel, y_axis, ranges[0], width)
         body = _row_frame(y_axis, plane)
     else:
@@ -96,11 +97,12 @@ def _plane_of_rows(panel: Panel, axis: Axis, x_range: tuple[float, float], width
     left = 10 + min(0.45 * width, _LETTER * max(map(len, axis.rows)))
     return _Plane(
         width,
-        _TOP + row * len(axis.rows) + _BOTTOM,
+        _TOP_OF_ROWS + row * len(axis.rows) + _BOTTOM,
         left,
         Scale(*x_range, left, width - _RIGHT),
-        lambda value, kernel: _TOP + row * (value + 0.5) + beside.get(kernel, 0.0),
+        lambda value, kernel: _TOP_OF_ROWS + row * (value + 0.5) + beside.get(kernel, 0.0),
         row,
+        _TOP_OF_ROWS,
     )
 
 
@@ -122,28 +124,37 @@ def _rule(x1: float, y1: float, x2: float, y2: float, kind: str = "g") -> str:
 
 
 def _x_ticks(axis: Axis, limits: tuple[float, float], plane: _Plane) -> list[str]:
-    floor = plane.height - _BOTTOM
+    floor, top = plane.height - _BOTTOM, plane.top
     shown = apart(axis.marks or ticks(*limits), plane.x, lambda value: _LETTER * (len(axis.show(value)) + 1))
-    body = [_rule(plane.x(v), _TOP, plane.x(v), floor) for v in shown]
+    body = [_rule(plane.x(v), top, plane.x(v), floor, _kind(v, axis)) for v in shown]
     body += [_text(plane.x(v), floor + 14, axis.show(v), "tx") for v in shown]
+    # Rows may reach beyond a screen: the numbers stand above them too.
+    body += [_text(plane.x(v), top - 5, axis.show(v), "tx") for v in shown if plane.row]
     return [*body, _text((plane.left + plane.width - _RIGHT) / 2, plane.height - 5, axis.label, "tx")]
 
 
 def _y_ticks(axis: Axis, limits: tuple[float, float], place: Scale, plane: _Plane) -> list[str]:
     shown = apart(axis.marks or ticks(*limits), place, lambda value: 13.0)
-    body = [_rule(plane.left, place(v), plane.width - _RIGHT, place(v)) for v in shown]
+    body = [_rule(plane.left, place(v), plane.width - _RIGHT, place(v), _kind(v, axis)) for v in shown]
     body += [_text(plane.left - 5, place(v) + 4, axis.show(v), "ty") for v in shown]
     middle = (_TOP + place.start) / 2
     return [*body, f'<text transform="translate(11 {middle:.1f}) rotate(-90)" class="tx">{escape(axis.label)}</text>']
 
 
+def _kind(value: float, axis: Axis) -> str:
+    """Return the class of a tick's line."""
+    return "g one" if value == 1 and axis.ratio else "g"
+
+
 def _row_frame(axis: Axis, plane: _Plane) -> list[str]:
     lines = range(len(axis.rows) + 1)
-    body = [_rule(plane.left, _TOP + plane.row * n, plane.width - _RIGHT, _TOP + plane.row * n) for n in lines]
+    body = [
+        _rule(plane.left, plane.top + plane.row * n, plane.width - _RIGHT, plane.top + plane.row * n) for n in lines
+    ]
     most = int((plane.left - 8) / _LETTER)
     for n, label in enumerate(axis.rows):
         short = label if len(label) <= most else f"{label[: most - 1]}…"
-        body.append(_text(plane.left - 5, _TOP + plane.row * (n + 0.5) + 4, short, "ty"))
+        body.append(_text(plane.left - 5, plane.top + plane.row * (n + 0.5) + 4, short, "ty"))
     return body
 
 
@@ -161,7 +172,15 @@ def _series(series: Series, plane: _Plane, style: Style | None) -> list[str]:
     )
     body += [f'<path class="w" d="{whiskers}"/>'] if whiskers else []
     body += [_mark(point, x, y, series, style, plane.row) for point, (x, y) in zip(series.points, places, strict=True)]
+    if style is None and series.kind == "line":
+        body.append(_reference_label(series, places))
     return [*body, "</g>"]
+
+
+def _reference_label(series: Series, places: Sequence[tuple[float, float]]) -> str:
+    if series.label == "start":
+        return _text(places[0][0] + 3, places[0][1] - 5, series.name, "tr")
+    return _text(places[-1][0] - 6, places[-1][1] - 5, series.name, "tr te")
 
 
 def _mark(point: Point, x: float, y: float, series: Series, style: Style | None, row: float) -> str:

@@ -10,7 +10,6 @@ from sparsebench.report.cells import split
 from sparsebench.report.charts.facets import by_kernel, group_labeller, of
 from sparsebench.report.charts.model import Axis, Chart, Panel, Point, Series
 from sparsebench.report.frame import Record, variant_label
-from sparsebench.report.metrics import duration, number
 
 if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
@@ -24,7 +23,7 @@ def prepare_time(loaded: Loaded) -> Chart | None:
         loaded,
         "prepare_s",
         lambda r: r["prepare_s"] / (r["M"] * r["K"]),
-        duration,
+        lambda value: f"{1e9 * value:.3g} ns",
         ("prepare", "Time to prepare the weights", "time for each element of W, zeros included"),
     )
 
@@ -35,7 +34,7 @@ def packed_size(loaded: Loaded) -> Chart | None:
         loaded,
         "packed_bytes",
         lambda r: r["packed_bytes"] / (4 * r["M"] * r["K"]),
-        lambda value: f"{number(100 * value)}%",
+        lambda value: f"{100 * value:.3g}%",
         ("bytes", "Bytes of the packed weights", "share of the dense float32 matrix, indices included"),
     )
 

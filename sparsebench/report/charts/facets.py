@@ -46,8 +46,17 @@ def panels(records: Sequence[Record], choices: Sequence[tuple[str, ...]], most: 
         parts = split(records, lambda record, names=names: tuple(FACETS[n](record) for n in names))  # type: ignore[misc]
         if len(parts) <= most:
             break
+    seen = {name: list(dict.fromkeys(FACETS[name](record) for record in records)) for name in names}
+    parts.sort(key=lambda part: [_rank(name, part[0], seen[name]) for name in names])
     telling = [name for name in names if len({FACETS[name](part[0]) for part in parts}) > 1]
     return [(", ".join(FACETS[name](part[0]) for name in telling or names), part) for part in parts]
+
+
+def _rank(name: str, record: Record, seen: Sequence[str]) -> float:
+    """Return where a panel comes: by number, or words in order of appearance."""
+    if name in ("N", "density"):
+        return float(record["N"] if name == "N" else -record["density"])
+    return seen.index(FACETS[name](record))
 
 
 def merged(

@@ -69,7 +69,7 @@ def _ceilings(ceilings: dict[str, Any], points: Sequence[Sequence[Point]]) -> li
         ridge = peak / rate
         ends = [(x, min(peak, rate * x)) for x in sorted({least, min(max(ridge, least), most), most})]
         tip = f"{name}: {number(rate)} GB/s of reads; peak {number(peak)} GFLOP/s"
-        lines.append(Series(name, tuple(Point(x, y, tip=tip) for x, y in ends)))
+        lines.append(Series(name, tuple(Point(x, y, tip=tip) for x, y in ends), label="start"))
     return lines
 
 
@@ -97,7 +97,7 @@ def over_threads(loaded: Loaded) -> Chart | None:
         f"Time with {few} thread{'s' if few > 1 else ''} over time with more, of the same kernel and problem; geometric"
         " mean. Measured by different processes, so no interval is claimed.",
         x=Axis("threads", counts, lambda x: f"{x:g}"),
-        y=Axis("times as fast"),
+        y=Axis("times as fast", ratio=True),
         panels=tuple(Panel(p.group, p.title, (*p.series, ideal)) for p in made),
     )
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
-
-from sparsebench.report.metrics import number
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +21,15 @@ class Axis:
     rows
         Labels from top to bottom, of an axis of categories whose values are 0, 1, ...; empty for numbers, all of which
         are on logarithmic axes.
+    ratio
+        Whether 1 is where nothing is gained or lost.
     """
 
     label: str
     marks: tuple[float, ...] = ()
-    show: Callable[[float], str] = number
+    show: Callable[[float], str] = "{:g}".format
     rows: tuple[str, ...] = ()
+    ratio: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,15 @@ class Series:
         Which it is of; "" for a reference.
     kind
         "line": points joined; "points"; "ticks": short lines across their rows.
+    label
+        At which of its ends a reference line is named.
     """
 
     name: str
     points: tuple[Point, ...]
     kernel: str = ""
     kind: Literal["line", "points", "ticks"] = "line"
+    label: Literal["start", "end"] = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +126,19 @@ class Chart:
     panels: tuple[Panel, ...] = ()
     grids: tuple[Grid, ...] = ()
 
-    def by_group(self) -> dict[str, list[Panel] | list[Grid]]:
-        """Return the panels or grids by their group, in order of appearance."""
-        groups: dict[str, list[Panel] | list[Grid]] = {}
-        for part in self.panels or self.grids:
-            groups.setdefault(part.group, []).append(part)  # type: ignore[arg-type]
-        return groups
+    def groups(self) -> list[str]:
+        """Return the groups of the panels or grids, in order of appearance."""
+        return list(dict.fromkeys([*(panel.group for panel in self.panels), *(grid.group for grid in self.grids)]))
+
+    def parts(self, group: str) -> list[Panel | Grid]:
+        """Return the panels or grids of a group."""
+        both: list[Panel | Grid] = [*self.panels, *self.grids]
+        return [part for part in both if part.group == group]
+
+    def strongest(self) -> float:
+        """Return the largest |log| of a value in the grids; 0 where there is none."""
+        values = (value for grid in self.grids for row in grid.values for value in row if value is not None)
+        return max((abs(math.log(value)) for value in values), default=0.0)
 
     def kernels(self) -> list[str]:
         """Return the kernels drawn, in order of appearance."""

@@ -44,7 +44,7 @@ def overview(loaded: Loaded) -> Chart | None:
         f"What sparsity buys: speed-up over {_baselines(records)}",
         "Geometric mean over shapes and batch sizes, by pattern; the short line is 1/density, the most that leaving"
         f" out the zeros alone can bring over a dense kernel of the same quality. {_INTERVAL}",
-        x=Axis("speed-up"),
+        x=Axis("speed-up", ratio=True),
         y=Axis("", rows=("",)),
         panels=tuple(_overview_panel(label(part[0]), part) for part in parts),
     )
@@ -86,7 +86,7 @@ def over_sparsity(loaded: Loaded) -> Chart | None:
         f"Over {_baselines(records)}; along the dashed line time is proportional to the weights that are left."
         f" {_INTERVAL}",
         x=Axis("sparsity of W", marks, lambda x: sparsity_text(round(1 / x, 4))),
-        y=Axis("speed-up"),
+        y=Axis("speed-up", ratio=True),
         panels=tuple(_with(panel, ideal) for panel in found),
     )
 
@@ -109,7 +109,7 @@ def over_batch(loaded: Loaded) -> Chart | None:
         "Speed-up against batch size",
         f"Over {_baselines(records)}. {_INTERVAL}",
         x=Axis("N, columns of X or samples", marks, lambda x: f"{x:g}"),
-        y=Axis("speed-up"),
+        y=Axis("speed-up", ratio=True),
         panels=tuple(found),
     )
 
