@@ -203,7 +203,8 @@ def crossing(densities: Floats, speedups: Floats) -> Floats:
     before = np.clip(last, 0, densities.size - 2)
     rows = np.arange(len(speedups))
     lower, upper = speedups[rows, before], speedups[rows, before + 1]
-    share = np.divide(-lower, upper - lower, out=np.zeros_like(lower), where=upper != lower)
+    crosses = (last >= 0) & (last < densities.size - 1)
+    share = np.divide(-lower, upper - lower, out=np.zeros_like(lower), where=crosses)
     found = np.exp(densities[before] + share * (densities[before + 1] - densities[before]))
     found[last == -1] = np.inf
     found[last == densities.size - 1] = 0.0

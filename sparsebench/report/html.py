@@ -5,12 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sparsebench import __version__
+from sparsebench.errors import InputError
 from sparsebench.report import break_even, break_even_table, charts, notes
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
@@ -48,6 +50,22 @@ class _Section:
     chart: Chart
     legend: tuple[tuple[str, Markup], ...]
     groups: tuple[tuple[str, tuple[_Figure, ...]], ...]
+
+
+def save(loaded: Loaded, suffix: str, output: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Write the page to a file; `suffix` and `names` are for other formats.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    text = page(loaded)
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write --output {output}: {error.strerror}") from error
+    return [output]
 
 
 def page(loaded: Loaded, claims: Sequence[Claim] = ()) -> str:
@@ -95,9 +113,14 @@ def _titles(loaded: Loaded) -> Iterator[str]:
 def _head(run: dict[str, Any]) -> str:
     """Return in a line on what and when a run was measured."""
     machine = run.get("machine", {})
-    parts = [machine.get("model"), f"{machine['cores']} cores" if "cores" in machine else None, run.get("started")]
-    parts += [f"sparsebench {run['sparsebench']}"] if "sparsebench" in run else []
+    cores = f"{machine['cores']} cores" if "cores" in machine else None
+    version = f"sparsebench {run['sparsebench']}" if "sparsebench" in run else None
+    parts = [machine.get("model"), cores, _minute(run.get("started")), version]
     return ", ".join(str(part) for part in parts if part)
+
+
+def _minute(time: str | None) -> str | None:
+    return f"{time[:16].replace('T', ' ')} UTC" if time else None
 
 
 def _section(chart: Chart, looks: dict[str, Style]) -> _Section:

@@ -20,11 +20,21 @@ def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: S
     InputError
         If the metric or a column is not known.
     """
-    stream.write("\n".join(_render(table) for table in make_tables(frame, metric, by)))
+    write_tables(make_tables(frame, metric, by), stream)
+
+
+def write_tables(tables: Sequence[Table], stream: TextIO) -> None:
+    """Write tables one below the other."""
+    stream.write("\n".join(map(_render, tables)))
 
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+
+
+def _note(text: str) -> str:
+    """Return a note in which the terminal's mark of the best is what it is here."""
+    return f"bold{text[1:]}" if text.startswith("*: ") else text
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -42,5 +52,5 @@ def _render(table: Table) -> str:
     lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
     lines += [_line([*map(_escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
     if table.notes:
-        lines += ["", *(f"- {_escape(note)}" for note in table.notes)]
+        lines += ["", *(f"- {_escape(_note(note))}" for note in table.notes)]
     return "\n".join(lines) + "\n"

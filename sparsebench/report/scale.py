@@ -26,7 +26,7 @@ class Scale:
         return self.start + share * (self.end - self.start)
 
 
-def span(values: Iterable[float], room: float = 1.08) -> tuple[float, float]:
+def span(values: Iterable[float], room: float = 1.15) -> tuple[float, float]:
     """Return a range for positive values with some room at both ends; at least half an octave each way."""
     known = list(values)
     low, high = min(known) / room, max(known) * room
