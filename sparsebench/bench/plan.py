@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,7 +13,7 @@ import sparsebench
 from sparsebench import isa, suite
 from sparsebench.bench import machine
 from sparsebench.bench.pool import Listener, Settings, run_groups
-from sparsebench.bench.roofline import Ceilings, load_or_measure, roof
+from sparsebench.bench.roofline import Ceilings, load_or_measure, roof, work
 from sparsebench.bench.sampler import Effort
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_WRONG, InputError
 from sparsebench.kernel import Kernel
@@ -235,27 +234,11 @@ def set_roof(
     caches: dict[str, int | None],
 ) -> None:
     """Say what this machine would allow a case to take at best."""
-    if result.nnz is None or result.packed_bytes is None:
+    needed = work(result, dense=kernel.dense, skips_zeros=kernel.skips_zeros)
+    if needed is None:
         return
-    multiplied = _macs(result, kernel)
-    met = result.act_density if kernel.skips_zeros else 1.0
-    problem = Problem.parse(result.problem)
-    # A column of W is read if any of the inputs that it multiplies is not zero.
-    read = 1 - (1 - met) ** problem.columns
-    # W as it is packed, X and Y once each.
-    nbytes = read * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
-    flops = 2 * met * multiplied * problem.N
-    found = roof(flops, nbytes, ceilings[result.level, result.threads], caches, result.threads)
+    found = roof(needed.flops, needed.nbytes, ceilings[result.level, result.threads], caches, result.threads)
     result.roofline_s, result.bound = found.seconds, found.bound
-
-
-def _macs(result: CaseResult, kernel: Kernel) -> float:
-    """Multiply-adds that the kernel needs for one column or sample, were no activation zero."""
-    if result.layers:
-        # A network's layers say what each met.
-        met = [row["reached"] if row["kernel"] == "complementary-ss" else 1 for row in result.layers]
-        return float(sum(row["macs"] * share for row, share in zip(result.layers, met, strict=True)))
-    return (result.M * result.K if kernel.dense else result.nnz or 0) * result.pixels
 
 
 def exit_code(results: Sequence[CaseResult]) -> int:

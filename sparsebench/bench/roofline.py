@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
 
@@ -12,6 +14,10 @@ from sparsebench import isa
 from sparsebench.bench.machine import cache_sizes, key_hash, machine_key
 from sparsebench.bench.pool import run_apart
 from sparsebench.cache import cache_folder, write_whole
+from sparsebench.problem import Problem
+
+if TYPE_CHECKING:
+    from sparsebench.results import CaseResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,38 @@ def roof(flops: float, nbytes: float, ceilings: Ceilings, caches: dict[str, int 
     compute = flops / (ceilings.fma_gflops * 1e9)
     transfer = nbytes / (ceilings.read_gbytes[level] * 1e9)
     return Roof(compute, "compute") if compute >= transfer else Roof(transfer, level)
+
+
+class Work(NamedTuple):
+    """What a call must do: floating-point operations, and bytes read or written if each operand is touched once."""
+
+    flops: float
+    nbytes: float
+
+
+def work(result: CaseResult, *, dense: bool, skips_zeros: bool) -> Work | None:
+    """Return the least work of a case; None where its packed weights are not known.
+
+    `dense` and `skips_zeros` say of its kernel what `sparsebench.kernel.Kernel` says.
+    """
+    if result.nnz is None or result.packed_bytes is None:
+        return None
+    met = result.act_density if skips_zeros else 1.0
+    problem = Problem.parse(result.problem)
+    # A column of W is read if any of the inputs that it multiplies is not zero.
+    read = 1 - (1 - met) ** problem.columns
+    # W as it is packed, X and Y once each.
+    nbytes = read * result.packed_bytes + 4 * (math.prod(problem.x_shape) + math.prod(problem.y_shape))
+    return Work(2 * met * _macs(result, dense) * problem.N, nbytes)
+
+
+def _macs(result: CaseResult, dense: bool) -> float:
+    """Multiply-adds that a kernel needs for one column or sample, were no activation zero."""
+    if result.layers:
+        # A network's layers say what each met.
+        met = [row["reached"] if row["kernel"] == "complementary-ss" else 1 for row in result.layers]
+        return float(sum(row["macs"] * share for row, share in zip(result.layers, met, strict=True)))
+    return (result.M * result.K if dense else result.nnz or 0) * result.pixels
 
 
 def working_sets(caches: dict[str, int | None], threads: int, memory: int) -> dict[str, int]:

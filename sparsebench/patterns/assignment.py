@@ -10,7 +10,6 @@ from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 # Up to 4! orders it is faster to try them all, for every partition at once, than to call a solver for each partition.
 _TRY_ALL = 4
@@ -31,6 +30,9 @@ _SETTLED = 1.0
 
 def partitioned_owners(score: NDArray[np.float64]) -> NDArray[np.int32]:
     """Give each group exactly one of every S consecutive inputs, and at most one of the last K mod S."""
+    # A third of a second, which a report need not wait for.
+    from scipy.optimize import linear_sum_assignment
+
     overlay, inputs = score.shape
     full = inputs - inputs % overlay
     owner = np.empty(inputs, np.int32)

@@ -17,7 +17,9 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from sparsebench.report.bars import bars
 from sparsebench.report.cells import Cell, Row, Table
+from sparsebench.report.frame import to_records
 from sparsebench.report.table import make_tables
 
 if TYPE_CHECKING:
@@ -30,14 +32,23 @@ _HEAD_WIDTH = 7
 
 
 def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: Sequence[str] = ()) -> None:
-    """Write the tables of a frame, as wide as the terminal (80 columns where the stream is none).
+    """Write the tables of a frame, and speed-ups as bars, as wide as the terminal (80 columns where there is none).
 
     Raises
     ------
     InputError
         If the metric or a column is not known.
     """
-    render(make_tables(frame, metric, by), Console(file=stream))
+    console = Console(file=stream)
+    render(make_tables(frame, metric, by), console)
+    if metric == "speedup" and not by:
+        for part in bars(to_records(frame), console):
+            console.print(part)
+
+
+def write_tables(tables: Sequence[Table], stream: TextIO) -> None:
+    """Write tables, as wide as the terminal."""
+    render(tables, Console(file=stream))
 
 
 def render(tables: Sequence[Table], console: Console) -> None:

@@ -47,11 +47,8 @@ def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
         frame = folders[0].frame()
         frame.attrs["published"] = _published(folders)
         return frame
-    names = [folder.path.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        names = [str(folder.path) for folder in folders]
     frames = []
-    for name, folder in zip(names, folders, strict=True):
+    for name, folder in zip(run_names(folders), folders, strict=True):
         frame = folder.frame()
         frame.insert(0, "run", name)
         if not frame.empty:
@@ -59,6 +56,12 @@ def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
     combined = pd.concat(frames, ignore_index=True)
     combined.attrs["published"] = _published(folders)
     return combined
+
+
+def run_names(folders: Sequence[RunFolder]) -> list[str]:
+    """Return what a reader calls the runs: the names of their folders, or their paths where two names are the same."""
+    names = [folder.path.resolve().name for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder.path) for folder in folders]
 
 
 def _published(folders: Sequence[RunFolder]) -> list[Record]:
@@ -84,6 +87,20 @@ def pattern_label(record: Record) -> str:
     """Return the pattern with its parameters, which only the problem string has: ``complementary/8``."""
     match = re.match(r"[^:]+:[^:]+:([^+]+)\+", record["problem"])
     return match[1] if match else str(record["pattern"])
+
+
+def variant_label(record: Record) -> str:
+    """Return the pattern, and whatever else of layout, cache and X is not as usual: ``complementary/8, cold``."""
+    parts = [pattern_label(record)]
+    parts += [record["cache"]] if record["cache"] != "warm" else []
+    parts += [f"{record['layout']} X and Y"] if record["layout"] != "row" else []
+    parts += [f"X {100 * record['act_density']:.3g}% dense"] if record["act_density"] != 1 else []
+    return ", ".join(parts)
+
+
+def sparsity_text(density: float) -> str:
+    """Return the share of zeros in per cent: ``95%``."""
+    return f"{100 * (1 - density):.4g}%"
 
 
 def to_records(frame: pd.DataFrame) -> list[Record]:

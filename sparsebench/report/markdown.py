@@ -20,12 +20,22 @@ def write(frame: pd.DataFrame, stream: TextIO, *, metric: str = "speedup", by: S
     InputError
         If the metric or a column is not known.
     """
-    stream.write("\n".join(render_table(table) for table in make_tables(frame, metric, by)))
+    write_tables(make_tables(frame, metric, by), stream)
+
+
+def write_tables(tables: Sequence[Table], stream: TextIO) -> None:
+    """Write tables one below the other."""
+    stream.write("\n".join(map(render_table, tables)))
 
 
 def escape(text: str) -> str:
     """Return text that stands in a cell of a table as it is."""
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;")
+
+
+def _note(text: str) -> str:
+    """Return a note in which the terminal's mark of the best is what it is here."""
+    return f"bold{text[1:]}" if text.startswith("*: ") else text
 
 
 def _line(cells: Iterable[str]) -> str:
@@ -45,5 +55,5 @@ def render_table(table: Table) -> str:
         lines.append(_line([":--"] + ["--:"] * (len(table.labels) + len(table.columns) - 1)))
     lines += [_line([*map(escape, row.labels), *map(_cell, row.cells)]) for row in table.rows]
     if table.notes:
-        lines += ["", *(f"- {escape(note)}" for note in table.notes)]
+        lines += ["", *(f"- {escape(_note(note))}" for note in table.notes)]
     return "\n".join(lines) + "\n"

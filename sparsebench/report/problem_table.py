@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from sparsebench.report import notes
 from sparsebench.report.cells import Cell, Row, Table, machine_labels, mark_best, metric_cell, shown_kernels
-from sparsebench.report.frame import Record, pattern_label
+from sparsebench.report.frame import Record, pattern_label, sparsity_text
 from sparsebench.report.metrics import METRICS, Metric
 
 # How a facet that all problems of a table share is said in its title.
@@ -62,7 +62,7 @@ def _facets(record: Record) -> dict[str, str]:
     return {
         size_head(record): record["shape"] or f"{record['M']}x{record['K']}",
         "N": str(record["N"]),
-        "sparsity": f"{100 * (1 - record['density']):.4g}%",
+        "sparsity": sparsity_text(record["density"]),
         "X": "" if record["act_density"] == 1 else f"{100 * record['act_density']:.3g}%",
         "cache": "" if record["cache"] == "warm" else record["cache"],
         "layout": "" if record["layout"] == "row" else record["layout"],

@@ -1,0 +1,97 @@
+"""What a report was asked for, and its way to the terminal or to files."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from sparsebench.errors import InputError
+from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer
+
+if TYPE_CHECKING:
+    from sparsebench.report.loaded import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Options of ``sparsebench report``.
+
+    Attributes
+    ----------
+    plot
+        A column over which to draw the metric, by `sparsebench.report.plot`.
+    charts
+        Names of `sparsebench.report.charts.CHARTS`; none means all.
+    output
+        A file, for charts a folder too; None: the terminal.
+    """
+
+    form: str = "console"
+    metric: str = "speedup"
+    by: tuple[str, ...] = ()
+    plot: str | None = None
+    charts: tuple[str, ...] = ()
+    break_even: bool = False
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.form not in FILES:
+            # Says which formats there are.
+            renderer(self.form)
+        if self.charts and self.form not in CHART_FILES:
+            raise InputError(f"--chart is for --format {' or '.join(CHART_FILES)}; --format html has every chart")
+        if self.break_even and (self.form in FILES or self.by or self.plot):
+            raise InputError("--break-even is for --format console, csv or markdown, without --by and --plot")
+        if self.plot and self.output is None:
+            raise InputError("--plot needs --output FILE.svg, .png or .pdf")
+        if self.form in FILES and self.output is None:
+            place = "FOLDER" if self.form in CHART_FILES else f"FILE.{self.form}"
+            raise InputError(f"--format {self.form} needs --output {place}")
+
+
+def deliver(loaded: Loaded, request: Request) -> list[Path]:
+    """Write what was asked for; return the files, none where it went to the terminal.
+
+    Raises
+    ------
+    InputError
+        If a name is not known, there is nothing to show, or a file cannot be written.
+    UnavailableError
+        If a library for the format is not installed; names the command that installs it.
+    """
+    output = request.output
+    if request.plot is not None and output is not None:
+        from sparsebench.report.plot import draw
+
+        draw(loaded.frame, metrics.find(request.metric), request.plot, output)
+        return [output]
+    if request.form in FILES and output is not None:
+        return saver(request.form)(loaded, request.form, output, request.charts)
+    if output is None:
+        _write(loaded, request, sys.stdout)
+        return []
+    # Rendered first: bad options leave a file that exists as it is.
+    text = io.StringIO()
+    _write(loaded, request, text)
+    try:
+        output.write_text(text.getvalue(), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write --output {output}: {error.strerror}") from error
+    return [output]
+
+
+def _write(loaded: Loaded, request: Request, stream: TextIO) -> None:
+    if not request.break_even:
+        renderer(request.form)(loaded.frame, stream, metric=request.metric, by=request.by)
+        return
+    from sparsebench.report import break_even, break_even_table
+
+    found = break_even.find(loaded)
+    break_even.require(found)
+    if request.form == "csv":
+        break_even_table.write_csv(found, stream)
+    else:
+        tables_renderer(request.form)(break_even_table.tables(found), stream)
