@@ -19,13 +19,27 @@ from test_report import make_cases, spoil
 from typer.testing import CliRunner
 
 from sparsebench.cli.app import app
-from sparsebench.report.html import Claim, page
+from sparsebench.report.html import page
 from sparsebench.report.loaded import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# csr is 8 times as fast as mkl-dense.
+CLAIMS = """
+title = "First <look>"
+[[thresholds]]
+claim = "C1: over MKL"
+kernel = "csr"
+against = "mkl-dense"
+at_least = 6
+[[thresholds]]
+claim = "C2: <more>"
+kernel = "csr"
+against = "mkl-dense"
+at_least = 11
+"""
 HOSTILE = "</script><script>document.title = 'owned'</script>"
 
 
@@ -36,12 +50,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cases = [*make_cases(threads=(1, 2)), *(replace(c, suite="densities") for c in of_densities())]
     wrong = next(i for i, case in enumerate(cases) if case.kernel == "scipy-csr")
     cases[wrong] = spoil(cases[wrong], "wrong", HOSTILE)
-    claims = [
-        Claim("C1: over MKL", "holds", ">= 8", "16.0x", "15.8 to 16.1"),
-        Claim("C2: <more>", "falls short", ">= 9"),
-    ]
     path = folder / "report.html"
-    path.write_text(page(load([make_run(folder / "run", cases)]), claims), encoding="utf-8")
+    path.write_text(page(load([make_run(folder / "run", cases, suites={"smoke": CLAIMS})])), encoding="utf-8")
     return path
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TextIO
 
 from sparsebench.errors import InputError
+from sparsebench.report import tables_renderer
 from sparsebench.report.cells import Cell, Row, Table
 from sparsebench.report.compare import Change, Comparison
 
@@ -24,16 +25,7 @@ def write(comparisons: Sequence[Comparison], stream: TextIO, form: str, *, expla
     if form not in FORMATS:
         raise InputError(f"--format '{form}' is not known; known: {', '.join(FORMATS)}")
     tables = [_kernels(comparisons), *(_cases(comparison, explain) for comparison in comparisons)]
-    if form == "markdown":
-        from sparsebench.report.markdown import render_table
-
-        stream.write("\n".join(map(render_table, tables)))
-        return
-    from rich.console import Console
-
-    from sparsebench.report.console import render
-
-    render(tables, Console(file=stream))
+    tables_renderer(form)(tables, stream)
 
 
 def _change(change: Change | None) -> Cell:

@@ -12,28 +12,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sparsebench import __version__
+from sparsebench.bench.machine import key_hash
 from sparsebench.errors import InputError
 from sparsebench.report import break_even, break_even_table, charts, notes
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
 from sparsebench.report.charts.style import COLOURS, Style, styles
 from sparsebench.report.svg import WIDE, extent, grid_svg, panel_svg, swatch
+from sparsebench.report.thresholds import evaluate
+from sparsebench.report.verdicts.lines import Checked, Line, lines
+from sparsebench.suite.thresholds import of_suites
 
 if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claim that was checked, in words; `verdict` is "holds", "falls short" or another."""
-
-    claim: str
-    verdict: str
-    limit: str
-    measured: str = ""
-    interval: str = ""
-    details: tuple[str, ...] = ()
-    repro: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +59,8 @@ def save(loaded: Loaded, suffix: str, output: Path, names: Sequence[str] = ()) -
     return [output]
 
 
-def page(loaded: Loaded, claims: Sequence[Claim] = ()) -> str:
-    """Return the page as HTML; `claims` open it, and without any it says how to check some."""
+def page(loaded: Loaded) -> str:
+    """Return the page as HTML; the verdicts on the suites' claims open it."""
     environment = Environment(
         loader=PackageLoader("sparsebench.report"),
         autoescape=True,
@@ -87,7 +78,7 @@ def page(loaded: Loaded, claims: Sequence[Claim] = ()) -> str:
         subtitles=list(dict.fromkeys(_titles(loaded))),
         heads=[_head(folder.run) for folder in loaded.folders],
         paths=[str(folder.path) for folder in loaded.folders],
-        claims=claims,
+        claims=list(_claims(loaded)),
         first=next((s for s in sections if s.chart.name == "overview"), None),
         sections=[section for section in sections if section.chart.name != "overview"],
         break_evens=break_even_table.tables(break_even.find(loaded)),
@@ -101,6 +92,19 @@ def page(loaded: Loaded, claims: Sequence[Claim] = ()) -> str:
         data=Markup(case_data(loaded)),
         version=__version__,
     )
+
+
+def _claims(loaded: Loaded) -> Iterator[Line]:
+    """Yield the verdicts on the thresholds in the suites of each run, by all of its cases; none where there are none."""
+    for folder in loaded.folders:
+        suites = {
+            name: text for name, text in folder.run.get("suites", {}).items() if "thresholds" in tomllib.loads(text)
+        }
+        if not suites:
+            continue
+        key = key_hash(folder.run["machine"])
+        outcomes = evaluate(folder.results(), of_suites(suites), key)
+        yield from lines(Checked(str(folder.path), key, tuple(outcomes), folder.run.get("settings", {})))
 
 
 def _titles(loaded: Loaded) -> Iterator[str]:
