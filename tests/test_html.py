@@ -73,6 +73,7 @@ def opened(browser: Browser, file: Path) -> Iterator[Page]:
     """The page opened, its requests and its console's lines watched: there may be none."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     tab = context.new_page()
+    tab.set_default_timeout(10_000)
     requests: list[str] = []
     said: list[str] = []
     tab.on("request", lambda request: requests.append(request.url))
@@ -158,7 +159,6 @@ def test_sorting(opened: Page) -> None:
 
 def test_filtering(opened: Page) -> None:
     opened.fill("#words", "CSR 3072x768 N>=16 threads=2")
-    opened.wait_for_function("document.querySelectorAll('#table tr[data-row]').length < 20")
     assert set(shown(opened, "kernel")) == {"csr", "mkl-csr", "scipy-csr"}
     assert (set(shown(opened, "shape")), set(shown(opened, "N"))) == ({"3072x768"}, {"64"})
     assert set(shown(opened, "threads")) == {"2"}
@@ -166,13 +166,11 @@ def test_filtering(opened: Page) -> None:
     opened.select_option("#only-kernel", label="complementary")
     assert set(shown(opened, "kernel")) == {"complementary"}
     opened.fill("#words", "nonsense")
-    opened.wait_for_function("document.querySelectorAll('#table tr[data-row]').length === 0")
     assert opened.locator("#shown").inner_text().startswith("0 of ")
 
 
 def test_a_case_has_its_samples_and_its_command(opened: Page) -> None:
     opened.fill("#words", "mkl-csr 512x512 block/4x4 N=64 threads=2")
-    opened.wait_for_function("document.querySelectorAll('#table tr[data-row]').length === 1")
     button = opened.locator("#table tr[data-row] button")
     button.press("Enter")
     assert button.get_attribute("aria-expanded") == "true"
@@ -191,7 +189,6 @@ def test_a_case_has_its_samples_and_its_command(opened: Page) -> None:
 
 def test_the_baselines_command_names_it_once(opened: Page) -> None:
     opened.fill("#words", "mkl-dense 512x512 block/4x4 N=64 threads=2")
-    opened.wait_for_function("document.querySelectorAll('#table tr[data-row]').length === 1")
     opened.locator("#table tr[data-row] button").click()
     assert "--kernels mkl-dense --threads" in opened.locator("tr.about code").inner_text()
 
@@ -201,9 +198,10 @@ def test_marks_say_what_they_are(opened: Page) -> None:
     assert re.match(r"complementary, .*x over mkl-dense \(", opened.locator("#tip").inner_text())
     point = opened.locator("#roofline .wide .p:visible").first
     point.hover(force=True)
-    assert "of the roofline" in opened.locator("#tip").inner_text() or "matmul:" in opened.locator("#tip").inner_text()
+    assert re.match(r".*, matmul:.*\n.* us", opened.locator("#tip").inner_text())
     case = point.get_attribute("data-case")
-    point.click(force=True)
+    # Not by the mouse: other points lie above it.
+    point.dispatch_event("click")
     opened.wait_for_selector(f'#table tr[data-row="{case}"] + tr.about')
 
 
@@ -239,16 +237,16 @@ def test_paper_is_white_and_has_all_groups(browser: Browser, file: Path) -> None
 
 
 def test_thousands_of_cases_stay_small_and_quick_to_open(browser: Browser, tmp_path: Path) -> None:
-    shapes = [(64 * n, 128) for n in range(1, 85)]
+    shapes = [(64 * n, 128) for n in range(1, 43)]
     folder = make_run(tmp_path / "run", [*make_cases(shapes=shapes, threads=(1, 2))])
     target = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", str(folder.path), "--format", "html", "-o", str(target)])
     assert result.exit_code == 0, result.output
-    assert len(folder.results()) > 10_000
-    assert target.stat().st_size < 6_000_000
+    assert len(folder.results()) > 5000
+    assert target.stat().st_size < 3_000_000
     tab = browser.new_page()
     tab.goto(target.as_uri())
-    # As many rows as somebody looks at, not ten thousand.
+    # As many rows as somebody looks at, not five thousand.
     assert tab.locator("#table tr[data-row]").count() == 200
     tab.locator("#more").click()
     assert tab.locator("#table tr[data-row]").count() == 400

@@ -95,7 +95,7 @@ def page(loaded: Loaded) -> str:
 
 
 def _claims(loaded: Loaded) -> Iterator[Line]:
-    """Yield the verdicts on the thresholds in the suites of each run, by all of its cases; none where there are none."""
+    """Yield the verdicts on the thresholds in the suites of each run, by all of its cases."""
     for folder in loaded.folders:
         suites = {
             name: text for name, text in folder.run.get("suites", {}).items() if "thresholds" in tomllib.loads(text)

@@ -233,11 +233,7 @@
     heads.append(head);
   }
   document.querySelector("#table thead").append(heads);
-  let waiting = 0;
-  document.getElementById("choose").addEventListener("input", () => {
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(refresh);
-  });
+  document.getElementById("choose").addEventListener("input", refresh);
   document.getElementById("choose").addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", () => extend(made + STEP));
   refresh();
