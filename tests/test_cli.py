@@ -201,6 +201,11 @@ def test_without_mkl_the_baseline_falls_back_and_says_so(tmp_path: Path) -> None
     assert table.speedup["complementary"] > 0
 
 
+def _take_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so do its children: this one shall not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(suite: Path, out: str, cwd: Path) -> subprocess.Popen[str]:
     """Start a run, and return once its first case is on disk."""
     process = subprocess.Popen(
@@ -221,6 +226,7 @@ def start(suite: Path, out: str, cwd: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_take_interrupts,
     )
     cases = cwd / out / "cases.jsonl"
     deadline = time.monotonic() + 60
@@ -233,8 +239,6 @@ def start(suite: Path, out: str, cwd: Path) -> subprocess.Popen[str]:
 def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     suite: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
-    # Long enough to be interrupted on a machine that is busy with something else.
-    suite.write_text(SUITE.replace("n = [1, 5]", "n = [1, 5, 6, 7, 9]"))
     process = start(suite, "r", tmp_path)
     process.send_signal(how)
     _, said = process.communicate(timeout=60)
@@ -248,7 +252,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     table = pd.read_csv(tmp_path / "r/results.csv")
     assert len(table) == len(set(zip(table.problem, table.kernel, table.threads, strict=True)))
     assert set(table.problem.value_counts()) == {len(set(table.kernel))}
-    assert table.problem.nunique() == 20
+    assert table.problem.nunique() == 8
     assert (table[table.kernel == "csr"].status == "ok").all()
 
 
