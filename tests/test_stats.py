@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparsebench.bench import stats
@@ -70,6 +70,7 @@ def test_too_few_samples_claim_no_interval(samples: list[float]) -> None:
 
 
 @given(SAMPLES)
+@example([1.0] * 7 + [825.3802460050593] * 3)
 def test_interval_holds_the_median_and_lies_within_six_samples_or_more(samples: list[float]) -> None:
     interval = stats.median_interval(samples)
     if len(samples) < stats.MIN_SAMPLES:

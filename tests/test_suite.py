@@ -230,7 +230,7 @@ def test_bad_kernels_and_threads(tmp_path: Path, options: dict[str, Any], text: 
         ("somke", r"suite 'somke' is not known; did you mean 'smoke'\?"),
         (
             "zzz",
-            r"suite 'zzz' is not known \(known: columns, conv, dlmc, gsc,",
+            r"suite 'zzz' is not known \(known: break-even, columns, conv,",
         ),
         ("absent.toml", "suite file 'absent.toml' does not exist"),
     ],

@@ -114,11 +114,16 @@ def median_interval(samples: ArrayLike, confidence: float = 0.95) -> Interval:
     rank, share, beyond = _ranks(values.size, (1 - confidence) / 2)
     if beyond > _FARTHEST:
         return Interval(None, estimate, None)
-    low, high = ((1 - share) * end[rank] + share * end[rank + 1] for end in (values, values[::-1]))
+    low, high = (_between(end[rank], end[rank + 1], share) for end in (values, values[::-1]))
     if beyond:
         reach = (values[-1] / values[0]) ** beyond
         low, high = low / reach, high * reach
     return Interval(float(low), estimate, float(high))
+
+
+def _between(first: float, second: float, share: float) -> float:
+    """Interpolate; never beyond either by rounding."""
+    return float(np.clip(first + share * (second - first), min(first, second), max(first, second)))
 
 
 def ratio_interval(baseline: ArrayLike, samples: ArrayLike, confidence: float = 0.95) -> Interval:
