@@ -58,7 +58,7 @@ def check(
         If the run is not complete, was made in other circumstances than those here and `confirm` is given, or the
         ``where`` of a threshold is no condition.
     """
-    if "finished" not in folder.run:
+    if not folder.complete:
         raise InputError(
             f"the run in '{folder.path}' is not complete, and what is missing is no pass; finish it with:"
             f" sparsebench run --resume {folder.path}"

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sparsebench import __version__, isa
-from sparsebench.bench import machine
+from sparsebench.bench import doubts, machine
+from sparsebench.bench.link import die_with_parent
 from sparsebench.bench.pool import run_apart
 from sparsebench.bench.roofline import measure_apart
 from sparsebench.bench.sampler import python_call_seconds
@@ -62,7 +63,7 @@ def examine(measure: bool = True) -> dict[str, Any]:
         "levels": {"built": isa.built(), "this_cpu": isa.detected(), "used": level},
         **run_apart(__name__, [], cores, level),
         "empty_call_ns": {"native": empty_call_seconds() * 1e9, "python": python_call_seconds() * 1e9},
-        "warnings": [asdict(warning) for warning in machine.warnings(key, now)],
+        "warnings": [asdict(warning) for warning in doubts.of_conditions(key, now)],
     }
     if measure:
         facts["ceilings"] = {str(threads): asdict(measure_apart(level, threads)) for threads in sorted({1, cores})}
@@ -70,4 +71,5 @@ def examine(measure: bool = True) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     print(json.dumps(libraries()))

@@ -15,5 +15,9 @@ class InputError(ValueError):
     """Something the user gave is wrong. The message says what, where, and what would be right."""
 
 
+class StorageError(RuntimeError):
+    """Results cannot be written: a full disk, a lost mount. The message names the file, and how to go on afterwards."""
+
+
 class UnavailableError(RuntimeError):
     """An optional library or CPU feature is absent. The message names what would bring it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,7 @@ def make_weights(problem: Problem, data: Path | None = None) -> Weights:
         mask = problem.pattern.draw(M, K, problem.density, rng)
         dense = aligned_empty((M, K))
         dense[...] = rng.standard_normal((M, K), dtype=np.float32)
-        dense[~mask.allowed] = 0
+        np.copyto(dense, 0, where=~mask.allowed)
         return Weights(dense, mask)
     matrix = sources.read(problem.weights, seed=problem.seed, data=data)
     if matrix.values.shape != (M, K):
@@ -120,22 +121,54 @@ def make_weights(problem: Problem, data: Path | None = None) -> Weights:
         mask = problem.pattern.prune(matrix.values, problem.density)
         share = kept(matrix.values, mask)
     dense = aligned_copy(matrix.values)
-    dense[~mask.allowed] = 0
+    np.copyto(dense, 0, where=~mask.allowed)
     return Weights(dense, mask, share)
 
 
-def operands_of(problem: Problem, data: Path | None = None) -> Operands | NetworkOperands:
+MakeWeights = Callable[[Problem, Path | None], Weights]
+
+
+class LastWeights:
+    """Makes weights, and keeps the last: of a suite's problems, most differ from the one before in N alone."""
+
+    def __init__(self) -> None:
+        self._source: tuple[Any, ...] = ()
+        self._weights: Weights | None = None
+
+    def drop_unless_of(self, problem: Problem) -> None:
+        """Forget what is kept if the problem has other weights: both might not fit in memory."""
+        if _source(problem) != self._source:
+            self._source, self._weights = (), None
+
+    def make(self, problem: Problem, data: Path | None) -> Weights:
+        """Return what `make_weights` would, W and mask shared with earlier calls but nothing that was derived."""
+        self.drop_unless_of(problem)
+        if self._weights is None:
+            self._source, self._weights = _source(problem), make_weights(problem, data)
+        return replace(self._weights)
+
+
+def _source(problem: Problem) -> tuple[Any, ...]:
+    """Return all that W follows from."""
+    return (problem.M, problem.K, problem.pattern, problem.density, problem.seed, problem.weights)
+
+
+def operands_of(
+    problem: Problem, data: Path | None = None, make: MakeWeights = make_weights
+) -> Operands | NetworkOperands:
     """Return what the kernels of a problem compute on: `make_operands`, or a network and its batch."""
     if problem.net is None:
-        return make_operands(problem, data)
+        return make_operands(problem, data, make)
     from sparsebench.nets import operands
 
     require_memory(estimate_bytes(problem), f"problem {problem}")
     return operands.make_operands(problem)
 
 
-def make_operands(problem: Problem, data: Path | None = None) -> Operands:
+def make_operands(problem: Problem, data: Path | None = None, make: MakeWeights = make_weights) -> Operands:
     """Build W and X of a problem from its seed and its source; the same problem gives the same operands.
+
+    `make` gives W: `make_weights`, or one that keeps them.
 
     Raises
     ------
@@ -143,7 +176,7 @@ def make_operands(problem: Problem, data: Path | None = None) -> Operands:
         If the sizes would not fit in memory (refused before allocating), or the source is bad.
     """
     require_memory(estimate_bytes(problem), f"problem {problem}")
-    weights = make_weights(problem, data)
+    weights = make(problem, data)
     rng = np.random.default_rng([problem.seed, problem.K, problem.N, 1])
     x = aligned_empty(problem.x_shape)
     x[...] = rng.standard_normal(problem.x_shape, dtype=np.float32)

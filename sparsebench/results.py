@@ -33,6 +33,8 @@ class CaseResult:
         Seconds per call, one value a round, in round order.
     inner
         Calls per sample.
+    busy_threads
+        CPU time over elapsed time of the samples: how many threads ran, spinning included; None where not measured.
     selection_s
         What of the median is listing the non-zero activations, timed apart; None for kernels that list none.
     stopped_by
@@ -85,6 +87,7 @@ class CaseResult:
     rounds: int = 0
     inner: int = 0
     stopped_by: str = ""
+    busy_threads: float | None = None
     prepare_s: float | None = None
     selection_s: float | None = None
     packed_bytes: int | None = None
@@ -106,6 +109,11 @@ class CaseResult:
     def key(self) -> tuple[str, str, str, int, str]:
         """Identity of the case within a run: suite, problem, kernel, threads, level."""
         return (self.suite, self.problem, self.kernel, self.threads, self.level)
+
+    @property
+    def label(self) -> str:
+        """The case in words, for messages."""
+        return f"{self.kernel} on {self.problem}, {self.threads} thread{'s' if self.threads != 1 else ''}"
 
     @property
     def measured(self) -> bool:
@@ -159,20 +167,46 @@ class CaseResult:
         Raises
         ------
         ValueError
-            If a key is missing, the status is not one of `STATUSES`, or a sample is not a positive number.
+            If a key is missing, the status is not one of `STATUSES`, a number is NaN or none at all, or a time is not
+            positive.
         """
         known = {f.name for f in fields(cls)}
         missing = _REQUIRED - record.keys()
         if missing:
             raise ValueError(f"the record lacks {', '.join(sorted(missing))}")
         result = cls(**{name: value for name, value in record.items() if name in known})
-        if result.status not in STATUSES:
-            raise ValueError(f"status '{result.status}' is not one of {', '.join(STATUSES)}")
-        if not all(isinstance(s, int | float) and math.isfinite(s) and s > 0 for s in result.samples_s):
-            raise ValueError("samples_s holds something other than positive numbers")
         if isinstance(result.max_rel_error, str):
             result.max_rel_error = float(result.max_rel_error)
+        if wrong := result._what_is_wrong():
+            raise ValueError(f"{result.label}: {wrong}")
         return result
+
+    def _what_is_wrong(self) -> str:
+        """Say which value is of a wrong kind or out of its range; "" for none."""
+        if self.status not in STATUSES:
+            return f"status '{self.status}' is not one of {', '.join(STATUSES)}"
+        for name in _TEXTS:
+            if not isinstance(getattr(self, name), str):
+                return f"{name} is {getattr(self, name)!r}, not a text"
+        for name, optional in _NUMBERS.items():
+            value = getattr(self, name)
+            if not (
+                _is_number(value) or (optional and value is None) or (name == "max_rel_error" and value == math.inf)
+            ):
+                return f"{name} is {value!r}, not a number"
+        for name in ("median_s", "ci_low_s", "ci_high_s"):
+            if (value := getattr(self, name)) is not None and value <= 0:
+                return f"{name} is {value!r}, which is no time"
+        if not isinstance(self.samples_s, list):
+            return "samples_s is no list"
+        for sample in self.samples_s:
+            if not _is_number(sample) or sample <= 0:
+                return f"samples_s holds {sample!r}, which is no time"
+        return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def blank_result(group: Group, kernel: Kernel, status: Status, error: str = "", group_id: str = "") -> CaseResult:
@@ -195,13 +229,18 @@ def blank_result(group: Group, kernel: Kernel, status: Status, error: str = "", 
 
 
 _REQUIRED = frozenset(list(CaseResult.__dataclass_fields__)[:23])
+# By their annotations, which are texts in this module.
+_TEXTS = tuple(f.name for f in fields(CaseResult) if f.type == "str")
+_NUMBERS = {
+    f.name: str(f.type).endswith("| None") for f in fields(CaseResult) if str(f.type).split(" ")[0] in ("int", "float")
+}
 
 # Order of the columns in results.csv.
 COLUMNS = (
     "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
     "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
     "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
-    "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "items_per_s",
+    "busy_threads", "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "items_per_s",
     "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s",
     "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group", "layers",
 )  # fmt: skip

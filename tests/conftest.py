@@ -21,3 +21,9 @@ def dlmc() -> Path:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's cache folder out of tests."""
     monkeypatch.setenv("SPARSEBENCH_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep runs on this machine that are not a test's own out of it."""
+    monkeypatch.setenv("SPARSEBENCH_LOCK", str(tmp_path / "machine.lock"))

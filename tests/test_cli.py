@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -254,6 +256,61 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     assert set(table.problem.value_counts()) == {len(set(table.kernel))}
     assert table.problem.nunique() == 8
     assert (table[table.kernel == "csr"].status == "ok").all()
+
+
+def test_a_disk_that_fills_up_keeps_what_is_finished(suite: Path, tmp_path: Path) -> None:
+    """A limit on the size of files is a full disk that needs no rights: writes end in the middle of a line."""
+    arguments = ["run", str(suite), "--kernels", "csr,block,numpy-dense", "--budget", "0.4", "--threads", "1"]
+    command = shlex.join([sys.executable, "-P", "-m", "sparsebench", *arguments, "--out", "r"])
+    # The ceilings are larger than the limit's unit, and measured before.
+    assert sparsebench("run", "--problem", PROBLEM, "--budget", "0.1", "--out", "first", cwd=tmp_path).returncode == 0
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 16; exec {command}"],
+        cwd=tmp_path,
+        env=base_environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    said = " ".join(full.stderr.split())
+    assert full.returncode == 4, said
+    assert "cannot write r/cases.jsonl: File too large." in said
+    assert "go on with: sparsebench run --resume r" in said
+    assert "Traceback" not in said
+    kept = (tmp_path / "r/cases.jsonl").read_text()
+    assert kept.endswith("\n")
+    assert f"All {len(kept.splitlines())} cases finished before are kept" in said
+    done = sparsebench("run", "--resume", "r", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "r/cases.jsonl").read_text().startswith(kept)
+    assert len(pd.read_csv(tmp_path / "r/results.csv")) == 8 * 4
+
+
+def test_a_run_of_another_machine_is_not_gone_on_with(tmp_path: Path) -> None:
+    sparsebench("run", "--problem", PROBLEM, "--budget", "0.1", "--out", "r", "--quiet", cwd=tmp_path)
+    record = json.loads((tmp_path / "r/run.json").read_text())
+    record["machine"]["model"] = "Z80"
+    (tmp_path / "r/run.json").write_text(json.dumps(record))
+    done = sparsebench("run", "--resume", "r", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "was begun on another machine (other: model)" in " ".join(done.stderr.split())
+
+
+def test_a_run_says_where_its_time_went(tmp_path: Path) -> None:
+    done = sparsebench("run", "--problem", PROBLEM, "--budget", "0.1", "--out", "r", cwd=tmp_path)
+    assert re.search(r"\d s: \d+% measuring, \d+% packing, [\d.]+% overhead \(.*start", done.stderr)
+    seconds = json.loads((tmp_path / "r/run.json").read_text())["seconds"]
+    assert {"start", "operands", "reference", "prepare", "verify", "measure", "idle", "ceilings"} < seconds.keys()
+    assert 0 < sum(spent for stage, spent in seconds.items() if stage != "wall") <= seconds["wall"]
+
+
+def test_doctor_prints_commands_and_changes_nothing(tmp_path: Path) -> None:
+    done = sparsebench("doctor", "--no-measure", cwd=tmp_path, OPENBLAS_CORETYPE="Haswell")
+    assert done.returncode == 0
+    assert "OPENBLAS_CORETYPE" in done.stdout
+    facts = json.loads(sparsebench("doctor", "--no-measure", "--json", cwd=tmp_path).stdout)
+    assert all(set(warning) == {"what", "advice", "commands"} for warning in facts["warnings"])
 
 
 def test_report_formats(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -67,61 +66,17 @@ def test_a_system_that_tells_nothing(tmp_path: Path) -> None:
     assert key["caches"] == {"L1d": None, "L2": None, "L3": None}
     now = machine.conditions(tmp_path, tmp_path)
     assert now["governor"] is now["steal_share"] is now["cgroup_cpus"] is None
-    assert machine.usable_cpus(tmp_path) == sorted(machine.affinity())
-    machine.warnings(key, now)
+    assert machine.usable_cpus(tmp_path, tmp_path) == sorted(machine.affinity())
+    assert now["turbo"] is now["turbo_switch"] is None
 
 
 def test_one_cpu_of_each_core(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "affinity", lambda: {0, 1, 2, 3})
-    assert machine.usable_cpus(roots[1]) == [0, 1]
+    assert machine.usable_cpus(roots[1], roots[0]) == [0, 1]
     monkeypatch.setattr(machine, "affinity", lambda: {2, 3})
-    assert machine.usable_cpus(roots[1]) == [2, 3]
+    assert machine.usable_cpus(roots[1], roots[0]) == [2, 3]
     monkeypatch.setattr(machine, "affinity", lambda: {1, 3})
-    assert machine.usable_cpus(roots[1]) == [1]
-
-
-@pytest.mark.parametrize(
-    ("file", "text", "quota"),
-    [("cpu.max", "150000 100000", 1.5), ("cpu.max", "max 100000", None), ("cpu/cpu.cfs_quota_us", "-1", None)],
-)
-def test_quota_of_the_control_group(roots: tuple[Path, Path], file: str, text: str, quota: float | None) -> None:
-    write(roots[1] / "fs/cgroup" / file, text)
-    assert machine.cgroup_quota(roots[1]) == quota
-
-
-def test_quota_version_1(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    write(roots[1] / "fs/cgroup/cpu/cpu.cfs_quota_us", "100000")
-    write(roots[1] / "fs/cgroup/cpu/cpu.cfs_period_us", "100000")
-    assert machine.cgroup_quota(roots[1]) == 1.0
-    monkeypatch.setattr(machine, "affinity", lambda: {0, 1})
-    assert machine.usable_cpus(roots[1]) == [0]
-
-
-def warned(roots: tuple[Path, Path], **changes: Any) -> str:
-    now = machine.conditions(*roots) | {"load": [0.0, 0.0, 0.0], "openblas_variables": {}} | changes
-    found = machine.warnings(machine.machine_key(*roots), now)
-    assert all(warning.advice for warning in found)
-    return "; ".join(warning.what for warning in found)
-
-
-def test_what_makes_numbers_doubtful_is_named(roots: tuple[Path, Path]) -> None:
-    assert "2 hardware threads share each core" in warned(roots)
-    assert "the hypervisor took 10.0% of the time" in warned(roots)
-    assert "the load is 3.0 on 2 cores" in warned(roots, load=[3.0, 0, 0])
-    assert "governor is 'powersave'" in warned(roots, governor="powersave")
-    assert "allows 1.5 of 2 cores" in warned(roots, cgroup_cpus=1.5)
-    assert "huge pages are off" in warned(roots, huge_pages="never")
-    assert "OPENBLAS_CORETYPE set in this shell" in warned(roots, openblas_variables={"OPENBLAS_CORETYPE": "Haswell"})
-    assert "MKL" not in warned(roots)
-    assert "virtual machine" not in warned(roots)
-    write(roots[0] / "cpuinfo", AMD)
-    assert "virtual machine" in warned(roots)
-
-
-def test_mkl_on_other_makers_cpus_is_named(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    write(roots[0] / "cpuinfo", AMD)
-    assert "MKL runs its generic code on this CPU (AuthenticAMD)" in warned(roots)
+    assert machine.usable_cpus(roots[1], roots[0]) == [1]
 
 
 def test_conditions(roots: tuple[Path, Path]) -> None:
@@ -133,6 +88,34 @@ def test_conditions(roots: tuple[Path, Path]) -> None:
     assert (now["governor"], now["turbo"], now["huge_pages"]) == ("schedutil", False, "madvise")
     assert now["steal_share"] == pytest.approx(0.1)
     assert now["libraries"]["numpy"]
+
+
+def test_governors_that_differ_are_all_told(roots: tuple[Path, Path]) -> None:
+    for cpu, governor in enumerate(["performance", "powersave", "performance"]):
+        write(roots[1] / f"devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor", governor)
+    assert machine.conditions(*roots)["governor"] == "performance, powersave"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "on"),
+    [
+        ("intel_pstate/no_turbo", "0", True),
+        ("intel_pstate/no_turbo", "1", False),
+        ("cpufreq/boost", "1", True),
+        ("cpufreq/boost", "0", False),
+    ],
+)
+def test_turbo_and_its_switch(roots: tuple[Path, Path], file: str, text: str, on: bool) -> None:
+    write(roots[1] / "devices/system/cpu" / file, text)
+    now = machine.conditions(*roots)
+    assert (now["turbo"], now["turbo_switch"]) == (on, f"/sys/devices/system/cpu/{file}")
+
+
+def test_a_quota_takes_cores_away(roots: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    write(roots[1] / "fs/cgroup/cpu.max", "100000 100000")
+    monkeypatch.setattr(machine, "affinity", lambda: {0, 1})
+    assert machine.usable_cpus(roots[1], roots[0]) == [0]
+    assert machine.conditions(*roots)["cgroup_cpus"] == 1.0
 
 
 def test_the_code_path_of_mkl(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from scipy import sparse
 
 from sparsebench.errors import InputError
 from sparsebench.memory import aligned_empty, is_aligned, require_memory
-from sparsebench.operands import make_operands, make_weights
+from sparsebench.operands import LastWeights, make_operands, make_weights
 from sparsebench.patterns import parse_pattern
 from sparsebench.problem import Problem
 
@@ -107,3 +109,24 @@ def test_large_arrays_begin_on_a_huge_page() -> None:
     large[...] = 1
     assert large.sum() == 600_000
     assert aligned_empty(1000).ctypes.data % 64 == 0
+
+
+def test_weights_are_kept_from_problem_to_problem_and_nothing_derived_is() -> None:
+    last = LastWeights()
+    first = Problem.parse("matmul:24x32x1:unstructured+0.75:f32")
+    one, two = (last.make(problem, None) for problem in (first, replace(first, N=64)))
+    assert two.dense is one.dense
+    assert one.csr is not two.csr
+    np.testing.assert_array_equal(two.dense, make_weights(first).dense)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"M": 16}, {"K": 16}, {"seed": 1}, {"density": 0.5}, {"pattern": parse_pattern("block/4x4")}]
+)
+def test_other_weights_are_not_the_last(changes: dict[str, Any]) -> None:
+    last = LastWeights()
+    first = Problem.parse("matmul:24x32x1:unstructured+0.75:f32")
+    last.make(first, None)
+    other = replace(first, **changes)
+    np.testing.assert_array_equal(last.make(other, None).dense, make_weights(other).dense)
+    np.testing.assert_array_equal(last.make(first, None).dense, make_weights(first).dense)

@@ -26,6 +26,7 @@ from sparsebench.report.csv import write as write_csv
 from sparsebench.report.frame import combine, select
 from sparsebench.report.markdown import write as write_markdown
 from sparsebench.report.metrics import METRICS, duration, number, size, spread
+from sparsebench.report.notes import general
 from sparsebench.report.table import make_tables
 from sparsebench.results import COLUMNS, CaseResult
 from sparsebench.run_folder import RESULTS, RunFolder, derive_rows
@@ -453,12 +454,49 @@ def run_report(*arguments: str | Path) -> Any:
     return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "80"})
 
 
-def test_command_prints_data_on_stdout_and_warnings_on_stderr(tmp_path: Path) -> None:
+def test_warnings_stand_below_the_tables(tmp_path: Path) -> None:
     make_run(tmp_path / "a", [*make_cases()])
     result = run_report(tmp_path / "a")
     assert result.exit_code == 0
     assert "smoke, matmul unstructured" in result.stdout
-    assert result.stderr == f"{tmp_path / 'a'}: steal 3 %: stop what else runs\n"
+    assert "  warning: steal 3 %: stop what else runs\n" in result.stdout
+    assert result.stderr == ""
+    assert "\n- warning: steal 3 %: stop what else runs\n" in run_report(tmp_path / "a", "--format", "markdown").stdout
+
+
+def test_warnings_go_to_stderr_where_stdout_is_data(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", [*make_cases()])
+    result = run_report(tmp_path / "a", "--format", "csv")
+    assert "steal" not in result.stdout
+    assert result.stderr == "warning: steal 3 %: stop what else runs\n"
+
+
+def test_warnings_of_several_runs_say_whose_they_are(tmp_path: Path) -> None:
+    first = make_run(tmp_path / "a", [*make_cases()])
+    second = make_run(tmp_path / "b", [*make_cases()])
+    second.warn("drift")
+    assert combine([first, second]).attrs["warnings"] == ["steal 3 %: stop what else runs", "b: drift"]
+
+
+def test_a_run_without_its_record_is_still_shown(tmp_path: Path) -> None:
+    make_run(tmp_path / "a", [*make_cases()])
+    (tmp_path / "a" / "run.json").write_bytes(b"\0" * 100)
+    result = run_report(tmp_path / "a")
+    assert result.exit_code == 0
+    assert "smoke, matmul unstructured" in result.stdout
+    assert "warning: " in result.stdout
+    assert "is damaged" in " ".join(result.stdout.split())
+
+
+def test_unsteady_samples_come_with_advice_and_idle_threads_by_kernel() -> None:
+    cases = [*make_cases(labels=["unstructured"])]
+    rising = [1e-6 * (1 + 0.01 * i) for i in range(20)]
+    cases[1] = replace(cases[1], samples_s=rising, threads=4, busy_threads=1.2)
+    said = " ".join(general(derive_rows([cases[1]])))
+    assert "unsteady: 1 of 1 cases (1 drift)" in said
+    assert "drift: times went up or down" in said
+    assert f"ran on fewer threads than asked, by cases: {cases[1].kernel} 1" in said
+    assert "fewer threads" not in " ".join(general(derive_rows([replace(cases[1], busy_threads=3.8)])))
 
 
 def test_csv_of_one_run_is_its_results_csv(tmp_path: Path) -> None:

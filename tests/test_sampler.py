@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from sparsebench.bench import sampler
 from sparsebench.bench.sampler import Contender, Effort, PythonTimer, calibrate, measure, python_call_seconds, timer_for
 from sparsebench.kernel import PythonPlan
 
@@ -116,3 +117,43 @@ def test_python_plan_collects_a_new_array_only_when_asked() -> None:
 
 def test_a_python_call_costs_something() -> None:
     assert 0 < python_call_seconds(1000) < 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_clock_that_does_not_run_is_an_error(seconds: float) -> None:
+    class Broken(Clock):
+        def seconds(self, calls: int, warm_up: int = 0) -> float:
+            return 1.0 if calls == 1 and not warm_up else seconds
+
+    with pytest.raises(ValueError, match=r"^csr: 1 calls took .* s: that is no time"):
+        measure([Contender("csr", Broken(1.0))], Effort(), random.Random(0))
+
+
+def test_how_many_threads_ran_is_found_from_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, elapsed = iter([0.0, 0.3, 1.0, 1.5]), iter([0.0, 0.1, 1.0, 1.3])
+    monkeypatch.setattr(sampler, "process_time", lambda: next(cpu))
+    monkeypatch.setattr(sampler, "perf_counter", lambda: next(elapsed))
+    contender = Contender("csr", Clock(1e-3))
+    contender.sample()
+    contender.sample()
+    assert contender.cpu_s / contender.elapsed_s == pytest.approx(0.8 / 0.4)
+
+
+def race(*costs: float) -> tuple[int, list[int]]:
+    """The quickest of plans that take so long a call, and how often each was timed."""
+    clocks = [Clock(cost) for cost in costs]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sampler, "timer_for", lambda plans: plans[0])
+        patched.setattr(sampler, "calibrate", lambda timer, sample_s: 1)
+        return sampler.quickest(clocks), [len(clock.calls) for clock in clocks]  # type: ignore[arg-type]
+
+
+def test_the_quickest_of_several_plans() -> None:
+    assert race(2e-3, 1e-3, 1.1e-3) == (1, [2, 5, 5])
+    assert race(1e-3) == (0, [5])
+
+
+def test_long_plans_are_timed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(100))
+    monkeypatch.setattr(sampler, "monotonic", lambda: float(next(now)))
+    assert race(2.0, 1.0) == (1, [2, 2])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sparsebench.bench import verify
 from sparsebench.bench.verify import check, poison, reference
 from sparsebench.operands import Operands, make_operands
 from sparsebench.patterns import parse_pattern
@@ -65,3 +66,50 @@ def test_an_answer_of_zeros_is_mistrusted() -> None:
     expected = reference(operands)
     verdict = check(expected.y.astype(np.float32), expected)
     assert verdict.status == "mistrusted"
+
+
+@pytest.fixture(scope="module")
+def large() -> Operands:
+    """Of more elements than are compared at a time."""
+    return make_operands(Problem("matmul", 300, 20, 150, parse_pattern("unstructured"), density=0.3))
+
+
+def test_all_parts_of_a_large_answer_are_compared(large: Operands) -> None:
+    expected = reference(large)
+    right = expected.y.astype(np.float32)
+    assert right.size > 2 * verify._PART
+    assert check(right, expected).status == "ok"
+    for place in ((0, 0), (150, 7), (299, 149)):
+        out = right.copy()
+        out[place] += np.float32(1e-3) * np.float32(expected.magnitude[place])
+        verdict = check(out, expected)
+        assert verdict.status == "wrong"
+        assert f"y{list(place)}" in verdict.error
+        assert verdict.max_rel_error == pytest.approx(1e-3, rel=0.01)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_told_before_what_is_only_wrong(large: Operands, value: float) -> None:
+    expected = reference(large)
+    out = expected.y.astype(np.float32)
+    out[0, 0] += 100
+    out[299, 3] = value
+    verdict = check(out, expected)
+    assert (verdict.status, verdict.max_rel_error) == ("wrong", np.inf)
+    assert f"y[299, 3] is {value}: not written, or overflowed" in verdict.error
+
+
+def test_a_large_number_where_nothing_may_be_is_wrong() -> None:
+    operands = make_operands(Problem("matmul", 40, 4, 3, parse_pattern("unstructured"), density=0.1))
+    expected = reference(operands)
+    empty = int(np.flatnonzero(expected.magnitude[:, 0] == 0)[0])
+    out = expected.y.astype(np.float32)
+    out[empty, 0] = 1e30
+    verdict = check(out, expected)
+    assert verdict.status == "wrong"
+    assert f"y[{empty}, 0] is 1e+30" in verdict.error
+
+
+def test_an_answer_in_another_order_of_memory(operands: Operands) -> None:
+    expected = reference(operands)
+    assert check(np.asfortranarray(operands.weights.dense @ operands.x), expected).status == "ok"

@@ -6,11 +6,12 @@ Where MKL has several routines for one product, all are prepared and the fastest
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 from sparsebench import isa
 from sparsebench.baselines import supports_im2col
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
 
+Candidate = Callable[[], Plan | None]
 INSTALL = "pip install mkl"
 # What mkl_sparse_set_mm_hint is told: far more calls than a run makes, so that any set-up is worth MKL's while.
 EXPECTED_CALLS = 1_000_000
@@ -67,11 +69,21 @@ def _layouts(problem: Problem) -> tuple[Layout, ...]:
     return ("row",) if problem.x_layout == "row" else ("row", "column")
 
 
-def _fastest(candidates: Iterable[Plan | None], problem: Problem) -> Plan:
-    plans = [plan for plan in candidates if plan is not None]
-    if len(plans) == 1:
-        return plans[0]
-    return plans[fastest(plans, problem)]
+# Which candidate was the fastest, by kernel, problem and threads, for as long as the weights live: copies of cold
+# weights and plans side by side are then of one routine, and cost one search.
+_winners: WeakKeyDictionary[Weights, dict[tuple[str, Problem, int], int]] = WeakKeyDictionary()
+
+
+def _fastest(name: str, candidates: Sequence[Candidate], problem: Problem, weights: Weights, threads: int) -> Plan:
+    """Prepare all candidates, of which some may say no with None, and return the fastest."""
+    found = _winners.setdefault(weights, {})
+    key = (name, problem, threads)
+    if key in found and (plan := candidates[found[key]]()) is not None:
+        return plan
+    plans = {index: plan for index, prepare in enumerate(candidates) if (plan := prepare()) is not None}
+    chosen = fastest(list(plans.values()), problem) if len(plans) > 1 else 0
+    found[key] = list(plans)[chosen]
+    return plans[found[key]]
 
 
 def _any(problem: Problem) -> None:
@@ -85,7 +97,8 @@ def _prepare_dense(problem: Problem, weights: Weights, threads: int) -> Plan:
     routines += [("sgemv", "row")] if problem.N == 1 else []
     # Generated code runs on the calling thread alone.
     routines += [("sgemm_jit", "row")] if threads == 1 else []
-    return _fastest([mkl.dense(weights.dense, problem.N, *routine) for routine in routines], problem)
+    candidates = [partial(mkl.dense, weights.dense, problem.N, *routine) for routine in routines]
+    return _fastest("dense", candidates, problem, weights, threads)
 
 
 def _sparse_routines(problem: Problem, layouts: tuple[Layout, ...]) -> list[tuple[str, Layout]]:
@@ -98,7 +111,8 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     matrix = weights.csr
     operands = (weights.dense.shape, matrix.indptr, matrix.indices, matrix.data, problem.N)
     routines = _sparse_routines(problem, _layouts(problem))
-    return _fastest([mkl.csr(*operands, *routine, EXPECTED_CALLS) for routine in routines], problem)
+    candidates = [partial(mkl.csr, *operands, *routine, EXPECTED_CALLS) for routine in routines]
+    return _fastest("csr", candidates, problem, weights, threads)
 
 
 def square_blocks(problem: Problem) -> list[int]:
@@ -124,13 +138,18 @@ def _supports_bsr(problem: Problem) -> str | None:
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl = library()
     mkl.set_threads(threads)
-    plans = []
-    for size in square_blocks(problem):
-        matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
+    pack = cache(lambda size: BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size)))
+
+    def prepare(size: int, routine: str) -> Plan:
+        matrix = pack(size)
         operands = (weights.dense.shape, size, matrix.indptr, matrix.indices, matrix.values, problem.N)
-        # BSR takes no column-major operands.
-        plans += [mkl.bsr(*operands, name, EXPECTED_CALLS) for name, _ in _sparse_routines(problem, ("row",))]
-    return _fastest(plans, problem)
+        plan: Plan = mkl.bsr(*operands, routine, EXPECTED_CALLS)
+        return plan
+
+    # BSR takes no column-major operands.
+    routines = [name for name, _ in _sparse_routines(problem, ("row",))]
+    candidates = [partial(prepare, size, name) for size in square_blocks(problem) for name in routines]
+    return _fastest("bsr", candidates, problem, weights, threads)
 
 
 def _product(problem: Problem) -> Problem:
@@ -150,14 +169,19 @@ def _prepare_im2col(
         made: Plan = engine.Im2colPlan(inner, problem.conv, problem.x_shape, problem.y_shape, threads)
         return made
 
-    one_by_one = plan([prepare(product, weights, threads)])
+    def one_by_one() -> Plan:
+        return plan([prepare(product, weights, threads)])
+
+    def side_by_side() -> Plan:
+        made = plan([prepare(product, weights, 1) for _ in range(threads)])
+        # MKL's thread count is global, and preparing for one thread has set it to 1. Inside of a parallel region MKL
+        # runs on the calling thread alone, whatever the count.
+        library().set_threads(threads)
+        return made
+
     if threads == 1 or threads > problem.N:
-        return one_by_one
-    side_by_side = plan([prepare(product, weights, 1) for _ in range(threads)])
-    # MKL's thread count is global, and preparing for one thread has set it to 1. Inside of a parallel region MKL
-    # runs on the calling thread alone, whatever the count.
-    library().set_threads(threads)
-    return _fastest([one_by_one, side_by_side], problem)
+        return one_by_one()
+    return _fastest(f"im2col {prepare.__name__}", [one_by_one, side_by_side], problem, weights, threads)
 
 
 def _missing() -> str | None:

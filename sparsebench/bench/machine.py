@@ -10,27 +10,16 @@ import importlib.metadata
 import os
 import platform
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from sparsebench.bench import cgroup
+
 PROC = Path("/proc")
 SYS = Path("/sys")
 _LIBRARIES = ("numpy", "scipy", "mkl", "pandas", "threadpoolctl")
-# Load per core, steal and so on beyond which a warning is due.
-_BUSY_LOAD = 0.5
-_MUCH_STEAL = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """Something that makes numbers doubtful here, and what to do about it."""
-
-    what: str
-    advice: str
 
 
 def _text(path: Path) -> str | None:
@@ -100,6 +89,11 @@ def _cores(sys: Path) -> dict[tuple[str | None, str], list[int]]:
     return found
 
 
+def core_of(sys: Path = SYS) -> dict[int, tuple[str | None, str]]:
+    """Return the core of each CPU, as (package, core id)."""
+    return {cpu: core for core, cpus in _cores(sys).items() for cpu in cpus}
+
+
 def _threads_per_core(sys: Path) -> int | None:
     return max((len(cpus) for cpus in _cores(sys).values()), default=None)
 
@@ -111,24 +105,13 @@ def affinity() -> set[int]:
     return set(range(os.cpu_count() or 1))
 
 
-def cgroup_quota(sys: Path = SYS) -> float | None:
-    """CPUs that the control group allows (version 2, then 1); None for no limit."""
-    limit = (_text(sys / "fs/cgroup/cpu.max") or "").split()
-    if len(limit) == 2 and limit[0].isdecimal():
-        return int(limit[0]) / int(limit[1])
-    quota, period = (_text(sys / f"fs/cgroup/cpu/cpu.cfs_{name}_us") for name in ("quota", "period"))
-    if quota and period and quota.isdecimal():
-        return int(quota) / int(period)
-    return None
-
-
-def usable_cpus(sys: Path = SYS) -> list[int]:
+def usable_cpus(sys: Path = SYS, proc: Path = PROC) -> list[int]:
     """One CPU of each core that this process may use, at most as many as the control group's quota allows."""
     allowed = affinity()
     cores = _cores(sys)
     chosen = sorted(min(mine) for cpus in cores.values() if (mine := allowed.intersection(cpus)))
     chosen = chosen or sorted(allowed)
-    quota = cgroup_quota(sys)
+    quota = cgroup.quota(proc, sys)
     return chosen[: max(1, int(quota))] if quota else chosen
 
 
@@ -144,15 +127,15 @@ def conditions(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
     """Return what may differ from one run to the next on the same machine."""
     cpu = _first_cpu(proc)
     frequency = sys / "devices/system/cpu"
-    turbo_off = _text(frequency / "intel_pstate/no_turbo")
-    boost = _text(frequency / "cpufreq/boost")
+    switch, turbo = _turbo(frequency)
     return {
-        "governor": _text(frequency / "cpu0/cpufreq/scaling_governor"),
-        "turbo": {"0": True, "1": False}.get(turbo_off or "", {"1": True, "0": False}.get(boost or "")),
+        "governor": _governors(frequency),
+        "turbo": turbo,
+        "turbo_switch": switch,
         "clock_mhz": float(cpu["cpu MHz"]) if "cpu MHz" in cpu else None,
         "load": list(os.getloadavg()),
         "steal_share": _steal_share(proc),
-        "cgroup_cpus": cgroup_quota(sys),
+        "cgroup_cpus": cgroup.quota(proc, sys),
         "affinity": sorted(affinity()),
         "huge_pages": _selected(_text(sys / "kernel/mm/transparent_hugepage/enabled")),
         "hypervisor": "hypervisor" in cpu.get("flags", "").split(),
@@ -165,6 +148,24 @@ def conditions(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
             name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ
         },
     }
+
+
+def _governors(cpus: Path) -> str | None:
+    """Return the governor of all CPUs, or all that some CPU has."""
+    found = {_text(path) for path in cpus.glob("cpu[0-9]*/cpufreq/scaling_governor")} - {None}
+    return ", ".join(sorted(str(name) for name in found)) or None
+
+
+# Files that switch turbo, with what they say where it is on.
+_TURBO = {"intel_pstate/no_turbo": "0", "cpufreq/boost": "1"}
+
+
+def _turbo(cpus: Path) -> tuple[str | None, bool | None]:
+    """Return the path of the file that switches turbo, and whether it is on."""
+    for name, when_on in _TURBO.items():
+        if (text := _text(cpus / name)) in ("0", "1"):
+            return f"/sys/devices/system/cpu/{name}", text == when_on
+    return None, None
 
 
 def _selected(text: str | None) -> str | None:
@@ -217,47 +218,3 @@ def loaded_libraries(proc: Path = PROC) -> dict[str, Any]:
         for pool in threadpoolctl.threadpool_info()
     ]
     return {"pools": pools, "mkl_code_path": mkl_code_path(proc)}
-
-
-def _doubts(key: dict[str, Any], now: dict[str, Any]) -> Iterator[Warning]:
-    cores = key["cores"] or len(now["affinity"])
-    governor, steal, quota = now["governor"], now["steal_share"], now["cgroup_cpus"]
-    if governor not in (None, "performance"):
-        yield Warning(
-            f"the CPU frequency governor is '{governor}'", "set it: sudo cpupower frequency-set -g performance"
-        )
-    if now["load"][0] > _BUSY_LOAD * cores:
-        load = f"the load is {now['load'][0]:.1f} on {cores} cores"
-        yield Warning(load, "stop other work, then run again: ps aux --sort=-%cpu")
-    if steal is not None and steal > _MUCH_STEAL:
-        taken = f"the hypervisor took {steal:.1%} of the time since boot"
-        yield Warning(taken, "trust ratios, not times; run on bare metal")
-    if (key["threads_per_core"] or 1) > 1:
-        yield Warning(
-            f"{key['threads_per_core']} hardware threads share each core",
-            "one of each is used; or: echo off | sudo tee /sys/devices/system/cpu/smt/control",
-        )
-    if quota is not None and quota < cores:
-        yield Warning(f"the control group allows {quota:g} of {cores} cores", "raise the container's CPU limit")
-    if now["huge_pages"] == "never":
-        yield Warning(
-            "transparent huge pages are off",
-            "allow them: echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled",
-        )
-    if now["hypervisor"]:
-        yield Warning("this is a virtual machine", "trust ratios within a run more than times across runs")
-    if now["openblas_variables"]:
-        yield Warning(
-            f"{' and '.join(now['openblas_variables'])} set in this shell slow NumPy and SciPy down",
-            "nothing to do: they are removed from the environment in which is measured",
-        )
-    if key["architecture"] in ("x86_64", "AMD64") and key["vendor"] not in (None, "GenuineIntel"):
-        yield Warning(
-            f"MKL runs its generic code on this CPU ({key['vendor']})",
-            "mkl-* rows understate what a dense library can do here: read numpy-dense beside them",
-        )
-
-
-def warnings(key: dict[str, Any], now: dict[str, Any]) -> list[Warning]:
-    """Return what makes numbers doubtful under these conditions, each with advice; nothing is changed."""
-    return list(_doubts(key, now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,6 +16,7 @@ from sparsebench.bench import machine
 from sparsebench.bench.pool import Listener, Settings, run_groups
 from sparsebench.bench.roofline import Ceilings, load_or_measure, roof, work
 from sparsebench.bench.sampler import Effort
+from sparsebench.bench.watch import watching
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_WRONG, InputError
 from sparsebench.kernel import Kernel
 from sparsebench.memory import require_memory
@@ -145,8 +147,6 @@ def _with_baselines(groups: Sequence[Group], known: dict[str, dict[str, Kernel]]
 
 def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
     """All that ``run.json`` says at the start of a run."""
-    key = machine.machine_key()
-    conditions = machine.conditions()
     return {
         "name": plan.name,
         "sparsebench": sparsebench.__version__,
@@ -154,12 +154,9 @@ def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
         "argv": list(argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "suites": plan.suite_texts,
-        "machine": key,
-        "conditions": {"before": conditions},
-        "warnings": [
-            *plan.warnings,
-            *(f"{warning.what}: {warning.advice}" for warning in machine.warnings(key, conditions)),
-        ],
+        "machine": machine.machine_key(),
+        "conditions": {"before": machine.conditions()},
+        "warnings": list(plan.warnings),
         "kernels": {
             kernel.name: {"provider": kernel.provider, "version": kernel.version, "missing": kernel.missing}
             for named in plan.kernels.values()
@@ -185,14 +182,32 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
     """Plan of what an interrupted run has not finished, from its own ``run.json``.
 
     A group of which only some kernels were recorded is measured again as a whole: rounds cannot be joined.
+
+    Raises
+    ------
+    InputError
+        If the run was begun on another machine, or knows kernels that are not here.
     """
+    then, now = folder.run.get("machine"), json.loads(json.dumps(machine.machine_key()))
+    if then != now:
+        differing = ", ".join(name for name in now if not isinstance(then, dict) or then.get(name) != now[name])
+        raise InputError(
+            f"the run at '{folder.path}' was begun on another machine (other: {differing}): finish it there, or run"
+            " again into another folder"
+        )
     finished = folder.finished()
     groups = []
     for group in recorded_groups(folder):
         keys = {(group.suite, str(group.problem), name, group.threads, group.level) for name in group.kernels}
         if not keys <= finished:
             groups.append(group)
-    return repeat_plan(folder, groups)
+    plan = repeat_plan(folder, groups)
+    unknown = {name for group in groups for name in group.kernels if name not in plan.kernels[group.problem.op]}
+    if unknown:
+        raise InputError(
+            f"the run at '{folder.path}' has kernels that are not known here: {', '.join(sorted(unknown))}"
+        )
+    return plan
 
 
 def recorded_groups(folder: RunFolder) -> list[Group]:
@@ -216,15 +231,19 @@ def repeat_plan(folder: RunFolder, groups: Sequence[Group]) -> RunPlan:
 
 def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[list[CaseResult]]:
     """Run the plan; each group's results are in the folder before they are yielded."""
-    ceilings = {pair: load_or_measure(*pair) for pair in dict.fromkeys((g.level, g.threads) for g in plan.groups)}
-    folder.update(ceilings={f"{level}, {threads} threads": asdict(c) for (level, threads), c in ceilings.items()})
-    caches = machine.cache_sizes()
-    for results in run_groups(plan.groups, plan.kernels, plan.settings, listener):
-        for result in results:
-            set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
-        folder.append(results)
-        yield results
-    folder.update(finished=datetime.now(UTC).isoformat(timespec="seconds"), conditions_after=machine.conditions())
+    cpus = plan.settings.cpus[: max((group.threads for group in plan.groups), default=1)]
+    with watching(folder, listener, cpus) as watch:
+        with watch.stage("ceilings"):
+            pairs = dict.fromkeys((group.level, group.threads) for group in plan.groups)
+            ceilings = {pair: load_or_measure(*pair) for pair in pairs}
+        told = {f"{level}, {threads} threads": asdict(found) for (level, threads), found in ceilings.items()}
+        folder.update(ceilings=folder.run.get("ceilings", {}) | told)
+        caches = machine.cache_sizes()
+        for results in run_groups(plan.groups, plan.kernels, plan.settings, watch, watch.spent):
+            for result in results:
+                set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
+            folder.append(results)
+            yield results
 
 
 def set_roof(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +20,8 @@ from pathlib import Path
 from time import monotonic
 from typing import IO, Any, Protocol
 
+from sparsebench.bench.link import PAGE_BYTES, read_page
 from sparsebench.bench.sampler import Effort
-from sparsebench.bench.worker import PAGE_BYTES, read_page
 from sparsebench.errors import InputError
 from sparsebench.kernel import Kernel
 from sparsebench.results import CaseResult, Status, blank_result
@@ -33,6 +34,9 @@ _DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND", "OMP_PLACE
 # cores that the next kernel is timed on.
 SPIN = {"GOMP_SPINCOUNT": "10000", "OPENBLAS_THREAD_TIMEOUT": "20"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+# Seconds by stage of the work.
+Spent = defaultdict[str, float]
 
 
 class Listener(Protocol):
@@ -124,6 +128,7 @@ class _Worker:
         self.page = page
         self._send = send
         self._receive = receive
+        self._started = monotonic()
         self.timed_out = False
 
     def tell(self, line: str) -> None:
@@ -146,6 +151,10 @@ class _Worker:
             return None
         event: dict[str, Any] = json.loads(line)
         return event
+
+    def seconds(self) -> float:
+        """Seconds since the process was started."""
+        return monotonic() - self._started
 
 
 @contextmanager
@@ -194,12 +203,18 @@ def _cause(worker: _Worker, time_limit: float, stage: str, said: str) -> tuple[S
 
 
 def run_groups(
-    groups: Sequence[Group], kernels: Mapping[str, Mapping[str, Kernel]], settings: Settings, listener: Listener
+    groups: Sequence[Group],
+    kernels: Mapping[str, Mapping[str, Kernel]],
+    settings: Settings,
+    listener: Listener,
+    spent: Spent | None = None,
 ) -> Iterator[list[CaseResult]]:
     """Measure groups in order and yield the results of each as it finishes.
 
     A worker serves all adjacent groups of one thread count and level. If it crashes or hangs, the kernel in progress
-    gets the status ``failed`` or ``timeout``, and the group is measured again without it.
+    gets the status ``failed`` or ``timeout``, and the group is measured again without it. To `spent` are added seconds
+    by stage: "start" of workers, "operands", "reference", "prepare", "verify", "measure", and "idle" in which a worker
+    waits for this process.
 
     Raises
     ------
@@ -208,8 +223,9 @@ def run_groups(
     WorkerError
         If a worker dies before it has begun.
     """
-    for (threads, level), batch in groupby(groups, key=lambda group: (group.threads, group.level)):
-        yield from _run_batch(list(batch), kernels, settings, listener, threads, level)
+    spent = defaultdict(float) if spent is None else spent
+    for _, batch in groupby(groups, key=lambda group: (group.threads, group.level)):
+        yield from _run_batch(list(batch), kernels, settings, listener, spent)
 
 
 def _run_batch(
@@ -217,19 +233,25 @@ def _run_batch(
     kernels: Mapping[str, Mapping[str, Kernel]],
     settings: Settings,
     listener: Listener,
-    threads: int,
-    level: str,
+    spent: Spent,
 ) -> Iterator[list[CaseResult]]:
+    threads, level = pending[0].threads, pending[0].level
     fallen: list[CaseResult] = []
     while pending:
         with tempfile.TemporaryFile() as log, _worker(threads, level, log) as worker:
             worker.tell(json.dumps(_job(pending, settings, threads, level)))
+            started = False
             while (event := worker.event(settings.time_limit)) is not None:
+                if not started:
+                    spent["start"] += worker.seconds()
+                    started = True
                 if event["event"] == "group":
                     listener.group_started(pending[0])
                 elif event["event"] == "measuring":
                     listener.measuring(pending[0], event["kernels"])
                 elif event["event"] == "results":
+                    for stage, seconds in event["seconds"].items():
+                        spent[stage] += seconds
                     yield [CaseResult.from_json(record) for record in event["results"]] + fallen
                     fallen = []
                     pending = pending[1:]

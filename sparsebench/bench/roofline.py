@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from sparsebench import isa
+from sparsebench.bench.link import die_with_parent
 from sparsebench.bench.machine import cache_sizes, key_hash, machine_key
 from sparsebench.bench.pool import run_apart
 from sparsebench.cache import cache_folder, write_whole
@@ -121,4 +122,5 @@ def load_or_measure(level: str, threads: int) -> Ceilings:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     print(json.dumps(asdict(measure(sys.argv[1], int(sys.argv[2])))))

@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, process_time
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from sparsebench.bench.stats import is_precise, median_interval
@@ -15,6 +15,11 @@ from sparsebench.kernel import Plan, PythonPlan
 
 if TYPE_CHECKING:
     from sparsebench.problem import Problem
+
+
+# In `quickest`: a plan is out of the race that takes so many times the least; and seconds after which two rounds do.
+_FAR_BEHIND = 1.5
+_LONG_S = 0.25
 
 
 class Clocked(Protocol):
@@ -101,13 +106,34 @@ class Effort:
 
 @dataclass(slots=True)
 class Contender:
-    """One kernel in the rounds; `samples_s` are seconds per call."""
+    """One kernel in the rounds; `samples_s` are seconds per call.
+
+    `cpu_s` and `elapsed_s` are those of its samples together, with the calls before them that are not counted.
+    """
 
     name: str
     timer: Clocked
     inner: int = 1
     warm_up: int = 1
     samples_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    elapsed_s: float = 0.0
+
+    def sample(self) -> None:
+        """Take a sample.
+
+        Raises
+        ------
+        ValueError
+            If the clock says that it took no time.
+        """
+        cpu, start = process_time(), perf_counter()
+        seconds = self.timer.seconds(self.inner, self.warm_up)
+        self.cpu_s += process_time() - cpu
+        self.elapsed_s += perf_counter() - start
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise ValueError(f"{self.name}: {self.inner} calls took {seconds} s: that is no time, the clock is broken")
+        self.samples_s.append(seconds / self.inner)
 
 
 def calibrate(timer: Clocked, sample_s: float) -> int:
@@ -122,11 +148,22 @@ def calibrate(timer: Clocked, sample_s: float) -> int:
 
 
 def quickest(plans: Sequence[Plan]) -> int:
-    """Return which of several plans takes least time on the arrays that it is bound to; timed in turn, five times."""
+    """Return which of several plans takes least time on the arrays that it is bound to.
+
+    They are timed in turn, five times; those that are far behind after two rounds only so often, and all of them where
+    rounds are long: what disturbs a millisecond is nothing to a tenth of a second.
+    """
     timers = [timer_for([plan]) for plan in plans]
     calls = [calibrate(timer, 1e-3) for timer in timers]
-    rounds = [[t.seconds(n) / n for t, n in zip(timers, calls, strict=True)] for _ in range(5)]
-    least = [min(times) for times in zip(*rounds, strict=True)]
+    least = [math.inf] * len(plans)
+    start = monotonic()
+    for done in range(5):
+        limit = _FAR_BEHIND * min(least) if done >= 2 else math.inf
+        for index, (timer, count) in enumerate(zip(timers, calls, strict=True)):
+            if least[index] <= limit:
+                least[index] = min(least[index], timer.seconds(count) / count)
+        if done and monotonic() - start > _LONG_S:
+            break
     return least.index(min(least))
 
 
@@ -173,8 +210,7 @@ def measure(
             rng.shuffle(order)
             for contender in order:
                 before(contender.name)
-                elapsed = contender.timer.seconds(contender.inner, contender.warm_up)
-                contender.samples_s.append(elapsed / contender.inner)
+                contender.sample()
             if done < effort.min_rounds:
                 continue
             if done % 4 == 3 and all(is_precise(median_interval(c.samples_s), effort.precision) for c in contenders):

@@ -23,6 +23,9 @@ _DENSE_FROM = 0.15
 # A reference with fewer non-zeros than this share proves little about a kernel that returns zeros.
 _MISTRUST_BELOW = 0.01
 _ALL = slice(None)
+_TINY = float(np.finfo(np.float64).tiny)
+# Elements compared at a time: few enough that what lies between stays in the cache.
+_PART = 1 << 14
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -123,16 +126,23 @@ def poison(out: NDArray[np.float32]) -> None:
 
 def check(out: NDArray[np.float32], expected: Reference) -> Verdict:
     """Compare a kernel's float32 output, row-major or NCHW, with the reference."""
-    if not np.isfinite(out).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
-        return Verdict("wrong", np.inf, f"y{list(place)} is {out[place]}: not written, or overflowed")
-    difference = np.abs(out - expected.y)
-    # Where every product is zero the answer must be exactly zero.
-    scale = np.where(expected.magnitude > 0, expected.magnitude, np.finfo(np.float64).tiny)
-    relative = difference / scale
-    worst = float(relative.max())
+    worst, at = 0.0, 0
+    flat, y, magnitude = out.reshape(-1), expected.y.reshape(-1), expected.magnitude.reshape(-1)
+    for start in range(0, flat.size, _PART):
+        part = slice(start, start + _PART)
+        relative = np.abs(flat[part] - y[part])
+        # Where every product is zero the answer must be exactly zero.
+        with np.errstate(over="ignore"):
+            relative /= np.maximum(magnitude[part], _TINY)
+        # The first NaN, if there is one.
+        most = int(relative.argmax())
+        if not np.isfinite(flat[start + most]):
+            place = _place(start + most, out)
+            return Verdict("wrong", np.inf, f"y{list(place)} is {out[place]}: not written, or overflowed")
+        if relative[most] > worst:
+            worst, at = float(relative[most]), start + most
     if worst > expected.tolerance:
-        place = tuple(int(i) for i in np.unravel_index(int(relative.argmax()), relative.shape))
+        place = _place(at, out)
         return Verdict(
             "wrong",
             worst,
@@ -140,6 +150,10 @@ def check(out: NDArray[np.float32], expected: Reference) -> Verdict:
             f" (relative error {worst:.1e}, allowed {expected.tolerance:.1e})",
         )
     return mistrusted(expected.y, worst) or Verdict("ok", worst)
+
+
+def _place(index: int, out: NDArray[np.float32]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(index, out.shape))
 
 
 def mistrusted(right: NDArray[Any], worst: float) -> Verdict | None:

@@ -2,20 +2,15 @@
 
 Run as ``python -m sparsebench.bench.worker`` by `sparsebench.bench.pool`. It reads a job as one JSON line, then sends
 one JSON line per event and waits for a line in return, so that the parent's display is drawn while nothing is timed.
-What is in progress is written to a shared page, from which the parent can tell what a crash or a hang belongs to.
+See `sparsebench.bench.link`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
 import math
-import mmap
 import os
 import random
-import signal
 import statistics
-import struct
 import sys
 import uuid
 import zlib
@@ -23,8 +18,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from time import monotonic, perf_counter
-from typing import IO, TYPE_CHECKING, Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from sparsebench.bench.link import Link, Page, die_with_parent
 
 if TYPE_CHECKING:
     from sparsebench.bench.sampler import Contender, Effort
@@ -32,58 +29,13 @@ if TYPE_CHECKING:
     from sparsebench.kernel import Kernel, Plan
     from sparsebench.layouts import Layout
     from sparsebench.nets.operands import NetworkOperands
-    from sparsebench.operands import Operands
+    from sparsebench.operands import LastWeights, Operands
     from sparsebench.problem import Problem
     from sparsebench.results import CaseResult
     from sparsebench.suite import Group
 
-# Time of the last change, then what is in progress: "stage kernel", zero-padded.
-_PAGE = struct.Struct("<d248s")
-PAGE_BYTES = _PAGE.size
-_PR_SET_PDEATHSIG = 1
 # Last-level cache where the system does not tell.
 _USUAL_CACHE = 32 << 20
-
-
-def read_page(page: mmap.mmap) -> tuple[float, str, str]:
-    """Return when the worker last made progress (monotonic seconds), its stage and the kernel in progress."""
-    when, text = _PAGE.unpack_from(page)
-    stage, _, kernel = text.rstrip(b"\0").decode(errors="replace").partition(" ")
-    return when, stage, kernel
-
-
-class Page:
-    """The worker's side of the shared page."""
-
-    def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, PAGE_BYTES)
-
-    def write(self, stage: str, kernel: str = "") -> None:
-        """Say what is in progress."""
-        _PAGE.pack_into(self._map, 0, monotonic(), f"{stage} {kernel}".encode()[:248])
-
-
-class Link:
-    """Sends events to the parent and waits until it has taken them."""
-
-    def __init__(self, receive: IO[str], send: IO[str]) -> None:
-        self._receive = receive
-        self._send = send
-
-    def job(self) -> dict[str, Any]:
-        """Return the job, which is the first line."""
-        job: dict[str, Any] = json.loads(self._receive.readline())
-        return job
-
-    def send(self, event: dict[str, Any]) -> None:
-        """Send one event; exits the process if the parent has gone."""
-        try:
-            self._send.write(json.dumps(event) + "\n")
-            self._send.flush()
-        except BrokenPipeError:
-            sys.exit(1)
-        if not self._receive.readline():
-            sys.exit(1)
 
 
 def _copies(problem: Problem, plan: Plan) -> int:
@@ -114,12 +66,19 @@ class GroupRun:
     """Measures one group: all kernels of one problem, at one thread count."""
 
     def __init__(
-        self, group: Group, data: Path | None, kernels: dict[str, dict[str, Kernel]], page: Page, link: Link
+        self,
+        group: Group,
+        data: Path | None,
+        weights: LastWeights,
+        kernels: dict[str, dict[str, Kernel]],
+        page: Page,
+        link: Link,
     ) -> None:
         self.problem = group.problem
         self.group = group
         self.kernels = [kernels[group.problem.op][name] for name in group.kernels]
         self.data = data
+        self.weights = weights
         self.operands: Operands | NetworkOperands
         self.page = page
         self.link = link
@@ -140,7 +99,8 @@ class GroupRun:
         from sparsebench.operands import operands_of
 
         self.page.write("operands")
-        self.operands = operands_of(self.problem, self.data)
+        self.weights.drop_unless_of(self.problem)
+        self.operands = operands_of(self.problem, self.data, self.weights.make)
         for kernel in self.kernels:
             self.results[kernel.name] = self._blank(kernel)
         able = [kernel for kernel in self.kernels if self._able(kernel)]
@@ -262,6 +222,7 @@ class GroupRun:
         contenders = self._contenders()
         if not contenders:
             return
+        self.page.write("idle")
         self.link.send({"event": "measuring", "kernels": [c.name for c in contenders]})
         # crc32: the order of rounds is the same in every run of the same problem, and differs between problems.
         rng = random.Random(zlib.crc32(str(self.problem).encode()))
@@ -273,6 +234,7 @@ class GroupRun:
             result.inner = contender.inner
             result.rounds = len(contender.samples_s)
             result.stopped_by = stopped_by
+            result.busy_threads = round(contender.cpu_s / contender.elapsed_s, 3)
             result.median_s, result.ci_low_s, result.ci_high_s = interval.estimate, interval.low, interval.high
             plan = self.plans[contender.name][0]
             result.selection_s = _selection_seconds(plan)
@@ -280,16 +242,9 @@ class GroupRun:
                 result.layers = [asdict(row) for row in plan.report()]
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the parent dies, however it dies."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "prctl"):
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
     """Measure the groups of one job in order."""
-    _die_with_parent()
+    die_with_parent()
     link = Link(os.fdopen(receive_fd, encoding="utf-8"), os.fdopen(send_fd, "w", encoding="utf-8"))
     page = Page(page_fd)
     page.write("start")
@@ -302,6 +257,7 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
     from sparsebench.bench.machine import loaded_libraries
     from sparsebench.bench.sampler import Effort
     from sparsebench.errors import InputError, UnavailableError
+    from sparsebench.operands import LastWeights
     from sparsebench.registry import all_kernels
     from sparsebench.suite import Group
 
@@ -314,15 +270,20 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         os.environ[tuning.VARIABLE] = "1"
     effort = Effort(**job["effort"])
     data = Path(job["data"]) if job["data"] else None
+    weights = LastWeights()
+    page.write("idle")
+    # The parent counts the start itself, from before this process existed.
+    page.take_seconds()
     for group in job["groups"]:
         link.send({"event": "group"})
-        run = GroupRun(Group.from_json(group), data, known, page, link)
+        run = GroupRun(Group.from_json(group), data, weights, known, page, link)
         try:
             results = run.run(effort)
         except InputError as error:
             link.send({"event": "input_error", "message": str(error)})
             return
-        link.send({"event": "results", "results": [result.to_json() for result in results]})
+        records = [result.to_json() for result in results]
+        link.send({"event": "results", "results": records, "seconds": page.take_seconds()})
     link.send({"event": "done", "libraries": loaded_libraries()})
 
 

@@ -95,3 +95,5 @@ def _print(facts: dict[str, Any]) -> None:
     for warning in facts["warnings"]:
         console.print(Text(f"! {warning['what']}", style="bold"))
         console.print(Text(f"  {warning['advice']}"))
+        for command in warning["commands"]:
+            console.print(Text(f"    {command}", style="dodger_blue1"), soft_wrap=True)

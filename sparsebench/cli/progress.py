@@ -18,6 +18,7 @@ from rich.text import Text
 
 from sparsebench.bench.plan import RunPlan, execute, exit_code
 from sparsebench.bench.pool import WorkerError
+from sparsebench.bench.watch import account
 from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder, derive_rows
@@ -58,17 +59,18 @@ def _headline(results: Sequence[CaseResult]) -> str:
 class Progress:
     """Counts groups and keeps the last lines; draws only when told that nothing is being timed."""
 
-    def __init__(self, plan: RunPlan, console: Console, quiet: bool) -> None:
+    def __init__(self, plan: RunPlan, folder: RunFolder, console: Console, quiet: bool) -> None:
         self._plan = plan
+        self._folder = folder
         self._console = console
         self._quiet = quiet
         self._start = monotonic()
         self._done = 0
         self._cases = 0
+        self._told = 0
         self._doing = "starting"
         self._recent: list[str] = []
         self._live: Live | None = None
-        self.libraries: dict[str, Any] = {}
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -84,7 +86,8 @@ class Progress:
                 self._live = None
 
     def group_started(self, group: Group) -> None:
-        """Show which problem is being made."""
+        """Show which problem is being made, and what has been found doubtful before it."""
+        self.tell()
         self._doing = f"preparing {_brief(str(group.problem))} T={group.threads}"
         self._draw()
 
@@ -94,8 +97,7 @@ class Progress:
         self._draw()
 
     def worker_finished(self, threads: int, level: str, libraries: dict[str, Any]) -> None:
-        """Keep what the worker had loaded."""
-        self.libraries[f"threads={threads} level={level}"] = libraries
+        """Nothing to show: the run's record keeps it."""
 
     def group_finished(self, results: Sequence[CaseResult]) -> None:
         """Count a group, and show its speed-ups."""
@@ -106,6 +108,14 @@ class Progress:
         if self._live is None and not self._quiet:
             self._console.print(f"[{self._done}/{len(self._plan.groups)}] {line}", markup=False, soft_wrap=True)
         self._draw()
+
+    def tell(self) -> None:
+        """Print the warnings that the run has got since this was last called."""
+        warnings = self._folder.run.get("warnings", [])
+        if not self._quiet:
+            for warning in warnings[self._told :]:
+                self._console.print(f"warning: {warning}", markup=False, soft_wrap=True)
+        self._told = len(warnings)
 
     def _left(self) -> str:
         if not self._done:
@@ -136,10 +146,8 @@ def carry_out(plan: RunPlan, folder: RunFolder, *, quiet: bool) -> int:
     """Execute the plan with a display, and return 0; or, having said why, the exit code of what ended it early."""
     messages = Console(stderr=True)
     # Progress lines go where no data goes: stdout is for the report, or for JSON alone.
-    progress = Progress(plan, messages, quiet)
+    progress = Progress(plan, folder, messages, quiet)
     if not quiet:
-        for warning in plan.warnings:
-            messages.print(f"warning: {warning}", markup=False, soft_wrap=True)
         messages.print(
             f"problems: {len(plan.groups)}, cases: {plan.cases} -> {folder.path}", markup=False, soft_wrap=True
         )
@@ -157,7 +165,7 @@ def carry_out(plan: RunPlan, folder: RunFolder, *, quiet: bool) -> int:
     except WorkerError as error:
         messages.print(f"sparsebench: {error}", markup=False, soft_wrap=True)
         return EXIT_FAILED
-    folder.update(libraries=progress.libraries)
+    progress.tell()
     return EXIT_OK
 
 
@@ -174,7 +182,9 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
     if not quiet:
         statuses = Counter(result.status for result in results)
         summary = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
-        Console(stderr=True).print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
+        messages = Console(stderr=True)
+        messages.print(account(folder.run["seconds"]), markup=False, soft_wrap=True)
+        messages.print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
     return exit_code(results)
 
 
@@ -182,7 +192,10 @@ def _print_report(folder: RunFolder) -> None:
     from sparsebench.report import renderer
     from sparsebench.report.frame import combine
 
-    renderer("console")(combine([folder]), sys.stdout)
+    frame = combine([folder])
+    # They have been told while the run went on.
+    del frame.attrs["warnings"]
+    renderer("console")(frame, sys.stdout)
 
 
 def print_cases(plan: RunPlan, as_json: bool) -> None:

@@ -66,10 +66,8 @@ def report(
         break_even=break_even,
         output=output,
     )
-    folders = [RunFolder.open(path) for path in runs]
-    deliver(load(folders, where), request)
-    if plot is not None:
-        return
-    for folder in folders:
-        for warning in folder.warnings():
-            typer.echo(f"{folder.path}: {warning}", err=True)
+    loaded = load([RunFolder.open(path, salvage=True) for path in runs], where)
+    deliver(loaded, request)
+    if plot is None and not request.tells_warnings:
+        for warning in loaded.frame.attrs["warnings"]:
+            typer.echo(f"warning: {warning}", err=True)

@@ -62,8 +62,9 @@ def run(
 ) -> None:
     """Measure every kernel on every problem, check every answer, keep every finished result.
 
-    Exit codes: 0 fine, 2 bad input, 3 a wrong result, 4 a case failed or nothing was measured, 130 interrupted; with
-    --check also 1 a threshold falls short, 5 no verdict (all are skipped; with --strict, one is undecided).
+    Exit codes: 0 fine, 2 bad input, 3 a wrong result, 4 a case failed, nothing was measured or the disk is full,
+    130 interrupted; with --check also 1 a threshold falls short, 5 no verdict (all are skipped; with --strict, one is
+    undecided).
     """
     import sys
 
@@ -75,7 +76,7 @@ def run(
     if resume is not None:
         if suites or problem or out:
             raise InputError("--resume takes all from the run folder: give no suite, --problem or --out with it")
-        folder = RunFolder.open(resume)
+        folder = RunFolder.resume(resume)
         plan = remaining_plan(folder)
     else:
         folder = None

@@ -37,6 +37,11 @@ class Request:
     break_even: bool = False
     output: Path | None = None
 
+    @property
+    def tells_warnings(self) -> bool:
+        """Whether what is written has the runs' warnings in it."""
+        return self.form not in ("csv", *CHART_FILES) and not self.break_even
+
     def __post_init__(self) -> None:
         if self.form not in FILES:
             # Says which formats there are.

@@ -32,7 +32,8 @@ CASE_COLUMNS = (
 def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
     """Concatenate runs; of several runs each row says in a first column ``run`` which one it is from.
 
-    ``attrs["published"]`` are the figures that the runs' suites quote, see `sparsebench.suite.schema.PublishedTable`.
+    ``attrs["published"]`` are the figures that the runs' suites quote, see `sparsebench.suite.schema.PublishedTable`;
+    ``attrs["warnings"]`` what a reader should know of each run.
 
     Raises
     ------
@@ -42,20 +43,32 @@ def combine(folders: Sequence[RunFolder]) -> pd.DataFrame:
     if len({folder.path.resolve() for folder in folders}) < len(folders):
         raise InputError("a run is given twice")
     if not any(folder.finished() for folder in folders):
-        raise InputError(f"no case is finished in {', '.join(str(folder.path) for folder in folders)}")
-    if len(folders) == 1:
-        frame = folders[0].frame()
-        frame.attrs["published"] = _published(folders)
-        return frame
+        lost = "".join(f"; {loss}" for folder in folders for loss in folder.losses)
+        raise InputError(f"no case is finished in {', '.join(str(folder.path) for folder in folders)}{lost}")
+    frame = folders[0].frame() if len(folders) == 1 else _joined(folders)
+    frame.attrs["published"] = _published(folders)
+    frame.attrs["warnings"] = _warnings(folders)
+    return frame
+
+
+def _joined(folders: Sequence[RunFolder]) -> pd.DataFrame:
     frames = []
     for name, folder in zip(run_names(folders), folders, strict=True):
         frame = folder.frame()
         frame.insert(0, "run", name)
         if not frame.empty:
             frames.append(frame)
-    combined = pd.concat(frames, ignore_index=True)
-    combined.attrs["published"] = _published(folders)
-    return combined
+    return pd.concat(frames, ignore_index=True)
+
+
+def _warnings(folders: Sequence[RunFolder]) -> list[str]:
+    """Return each warning once, with the runs that it is of where there are several."""
+    runs: dict[str, list[str]] = {}
+    for name, folder in zip(run_names(folders), folders, strict=True):
+        for warning in folder.warnings():
+            runs.setdefault(warning, []).append(name)
+    everywhere = len(folders)
+    return [text if len(names) == everywhere else f"{', '.join(names)}: {text}" for text, names in runs.items()]
 
 
 def run_names(folders: Sequence[RunFolder]) -> list[str]:

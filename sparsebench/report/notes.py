@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os.path import commonprefix
 
+from sparsebench.bench.doubts import REMARKS, RUNNING
 from sparsebench.report.cells import WORDS, Table
 from sparsebench.report.frame import Record
 
@@ -82,8 +83,11 @@ def legend(tables: Sequence[Table], records: Sequence[Record]) -> tuple[str, ...
     return ("; ".join(marks),) if marks else ()
 
 
-def general(records: Sequence[Record]) -> tuple[str, ...]:
-    """Say what holds for the whole report: libraries that are absent, rivals timed through Python, unsteady samples."""
+def general(records: Sequence[Record], warnings: Sequence[str] = ()) -> tuple[str, ...]:
+    """Say what holds for the whole report: libraries that are absent, rivals timed through Python, unsteady samples.
+
+    `warnings` are those of the runs.
+    """
     missing = _by_error(r for r in records if r["status"] == "unavailable")
     lines = [f"unavailable: {', '.join(kernels)}: {command}" for command, kernels in missing.items()]
     lines += unsupported(records)
@@ -93,7 +97,19 @@ def general(records: Sequence[Record]) -> tuple[str, ...]:
         cases = sum(bool(r["remarks"]) for r in records)
         counts = ", ".join(f"{count} {word}" for word, count in remarks.most_common())
         lines.append(f"unsteady: {cases} of {len(records)} cases ({counts}): see 'remarks' in the CSV")
+        lines += [f"{word}: {REMARKS[word]}" for word, _ in remarks.most_common()]
+    lines += _idle(records)
+    lines += [f"warning: {warning}" for warning in warnings]
     return tuple(lines)
+
+
+def _idle(records: Sequence[Record]) -> list[str]:
+    """Say which kernels ran on fewer threads than asked; some do so on purpose, where a problem is small."""
+    kernels = Counter(
+        r["kernel"] for r in records if _ran(r) and r["busy_threads"] and r["busy_threads"] < RUNNING * r["threads"]
+    )
+    listed = ", ".join(f"{kernel} {count}" for kernel, count in kernels.most_common())
+    return [f"ran on fewer threads than asked, by cases: {listed}"] if kernels else []
 
 
 def _ran(record: Record) -> bool:

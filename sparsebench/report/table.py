@@ -52,7 +52,7 @@ def make_tables(frame: pd.DataFrame, metric: str = "speedup", by: Sequence[str] 
         for part in split(networks, lambda record: (record.get("run"), record["suite"], record["shape"])):
             tables += network_tables(part, frame.attrs.get("published", []))
         tables += [summary(part, quantity) for part in split(records, _machine_setting)]
-    closing = (*notes.legend(tables, records), *notes.general(records))
+    closing = (*notes.legend(tables, records), *notes.general(records, frame.attrs.get("warnings", [])))
     return [*tables[:-1], replace(tables[-1], notes=(*tables[-1].notes, *closing))]
 
 
