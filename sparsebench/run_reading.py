@@ -51,7 +51,7 @@ def read_run(path: Path) -> dict[str, Any]:
         If there is none, it is damaged, or a newer sparsebench wrote it.
     """
     try:
-        run: Any = json.loads(path.read_bytes())
+        run: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"'{path.parent}' is not the folder of a run: it has no {path.name}") from None
     except OSError as error:
@@ -98,7 +98,7 @@ def read_cases(path: Path) -> Cases:
 
 def _record(line: bytes) -> dict[str, Any]:
     try:
-        record: Any = json.loads(line)
+        record: Any = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not a JSON record ({error})") from error
     if not isinstance(record, dict):

@@ -143,5 +143,5 @@ def test_every_remark_has_advice() -> None:
 
 
 def test_a_doubt_in_one_line() -> None:
-    assert str(Doubt("it is so", "do this", ("run that", "or this"))) == "it is so: do this; or: run that; or: or this"
+    assert str(Doubt("it is so", "do this", ("run that", "or this"))) == "it is so: do this (run that; or this)"
     assert str(Doubt("it is so", "bear it")) == "it is so: bear it"

@@ -45,7 +45,8 @@ class Doubt:
     commands: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.what}: {'; or: '.join((self.advice, *self.commands))}"
+        commands = f" ({'; '.join(self.commands)})" if self.commands else ""
+        return f"{self.what}: {self.advice}{commands}"
 
 
 def of_conditions(key: Mapping[str, Any], now: Mapping[str, Any]) -> list[Doubt]:

@@ -69,6 +69,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _print(facts: dict[str, Any]) -> None:
+    from textwrap import wrap
+
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -93,7 +95,9 @@ def _print(facts: dict[str, Any]) -> None:
     if not facts["warnings"]:
         console.print("Nothing found that would make numbers doubtful.")
     for warning in facts["warnings"]:
-        console.print(Text(f"! {warning['what']}", style="bold"))
-        console.print(Text(f"  {warning['advice']}"))
+        for line in wrap(warning["what"], console.width - 2):
+            console.print(Text(f"{'!' if warning['what'].startswith(line) else ' '} {line}", style="bold"))
+        for line in wrap(warning["advice"], console.width - 2):
+            console.print(Text(f"  {line}"))
         for command in warning["commands"]:
             console.print(Text(f"    {command}", style="dodger_blue1"), soft_wrap=True)

@@ -40,7 +40,7 @@ class Request:
     @property
     def tells_warnings(self) -> bool:
         """Whether what is written has the runs' warnings in it."""
-        return self.form not in ("csv", *CHART_FILES) and not self.break_even
+        return self.form in ("console", "markdown", "html") and not self.break_even
 
     def __post_init__(self) -> None:
         if self.form not in FILES:

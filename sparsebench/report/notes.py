@@ -104,12 +104,12 @@ def general(records: Sequence[Record], warnings: Sequence[str] = ()) -> tuple[st
 
 
 def _idle(records: Sequence[Record]) -> list[str]:
-    """Say which kernels ran on fewer threads than asked; some do so on purpose, where a problem is small."""
+    """Say which kernels had less CPU time than their threads: they shared CPUs, or used fewer, as small problems do."""
     kernels = Counter(
         r["kernel"] for r in records if _ran(r) and r["busy_threads"] and r["busy_threads"] < RUNNING * r["threads"]
     )
     listed = ", ".join(f"{kernel} {count}" for kernel, count in kernels.most_common())
-    return [f"ran on fewer threads than asked, by cases: {listed}"] if kernels else []
+    return [f"ran for under {RUNNING:.0%} of the time of the threads asked for, by cases: {listed}"] if kernels else []
 
 
 def _ran(record: Record) -> bool:
