@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.bench.stats import ratio_interval, remarks
 from sparsebench.errors import InputError
+from sparsebench.records import append_lines, read_lines, read_record, replacing, write_record
 from sparsebench.results import COLUMNS, CaseResult
 
 if TYPE_CHECKING:
@@ -116,11 +116,8 @@ class RunFolder:
         """
         if not path.is_dir():
             raise InputError(f"there is no run at '{path}': {'not a folder' if path.exists() else 'it does not exist'}")
-        run = _read_run(path)
-        try:
-            results, torn_at = _read_cases(path / CASES)
-        except OSError as error:
-            raise InputError(f"cannot read {path / CASES}: {error.strerror}") from error
+        run = read_record(path / RUN, SCHEMA_VERSION)
+        results, torn_at = read_lines(path / CASES, CaseResult.from_json)
         return cls(path, run, results, torn_at)
 
     def append(self, results: Sequence[CaseResult]) -> None:
@@ -129,11 +126,7 @@ class RunFolder:
         A case that is there already is replaced: a group that was interrupted is measured again as a whole.
         """
         self._mend()
-        lines = "".join(json.dumps(result.to_json(), allow_nan=False) + "\n" for result in results)
-        with (self.path / CASES).open("a", encoding="utf-8") as stream:
-            stream.write(lines)
-            stream.flush()
-            os.fsync(stream.fileno())
+        append_lines(self.path / CASES, [result.to_json() for result in results])
         repeated = any(result.key in self._results for result in results)
         self._results |= {result.key: result for result in results}
         if repeated:
@@ -181,69 +174,11 @@ class RunFolder:
             self._rewrite_csv()
 
     def _rewrite_csv(self) -> None:
-        with _replacing(self.path / RESULTS) as stream:
+        with replacing(self.path / RESULTS) as stream:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(derive_rows(self.results()))
         self._csv_in_step = True
 
     def _write_run(self) -> None:
-        with _replacing(self.path / RUN) as stream:
-            json.dump(self.run, stream, indent=1)
-            stream.write("\n")
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Yield a stream whose contents replace the file at `path` all at once when the body ends well."""
-    fresh = path.with_name(path.name + ".tmp")
-    with fresh.open("w", encoding="utf-8", newline="") as stream:
-        yield stream
-        stream.flush()
-        os.fsync(stream.fileno())
-    fresh.replace(path)
-
-
-def _read_run(folder: Path) -> dict[str, Any]:
-    path = folder / RUN
-    try:
-        run: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"'{folder}' is not the folder of a run: it has no {RUN}") from None
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}") from error
-    if not isinstance(run, dict) or not isinstance(version := run.get("schema_version"), int):
-        raise InputError(f"{path} is not the record of a run: it has no whole number 'schema_version'")
-    if version > SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema_version {version} is newer than this sparsebench reads (up to {SCHEMA_VERSION});"
-            " upgrade sparsebench"
-        )
-    return run
-
-
-def _read_cases(path: Path) -> tuple[list[CaseResult], int | None]:
-    """Return the cases, and where a torn last line begins (None if there is none)."""
-    results: list[CaseResult] = []
-    lines = path.read_bytes().splitlines(keepends=True)
-    offset = 0
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            if number == len(lines):
-                return results, offset
-            raise InputError(f"{path}, line {number}: not a JSON record ({error}); delete the line") from error
-        if not line.endswith(b"\n"):
-            # Complete by chance, but the next line would be glued to it.
-            return results, offset
-        if not isinstance(record, dict):
-            raise InputError(f"{path}, line {number}: not a JSON object; delete the line")
-        try:
-            results.append(CaseResult.from_json(record))
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-        offset += len(line)
-    return results, None
+        write_record(self.path / RUN, self.run)
