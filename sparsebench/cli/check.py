@@ -52,27 +52,17 @@ def check(
     Exit codes: 0 all hold or are undecided, 1 one falls short, 2 bad input, 3 a wrong result, 4 a claim could not be
     measured, 5 no verdict (all are skipped; with --strict, one is undecided), 130 interrupted.
     """
-    import io
-    import sys
+    from functools import partial
 
     from sparsebench.check import thresholds_for
-    from sparsebench.errors import InputError
+    from sparsebench.report.output import emit
     from sparsebench.report.verdicts import renderer
     from sparsebench.run_folder import RunFolder
 
     write = renderer(form)
     folder = RunFolder.open(run)
     checked = judge(folder, thresholds_for(folder.run["suites"], thresholds or []), confirm, strict, quiet=False)
-    if output is None:
-        write(checked, sys.stdout)
-    else:
-        # Rendered first: an error leaves a file that exists as it is.
-        text = io.StringIO()
-        write(checked, text)
-        try:
-            output.write_text(text.getvalue(), encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write --output {output}: {error.strerror}") from error
+    emit(partial(write, checked), output)
     raise typer.Exit(checked.exit_code)
 
 

@@ -83,8 +83,8 @@ def run(
             Request(
                 suites=tuple(suites or ()),
                 problems=tuple(problem or ()),
-                threads=_thread_counts(threads),
-                kernels=_globs(kernels),
+                threads=thread_counts(threads),
+                kernels=globs(kernels),
                 where=where,
                 level=isa,
                 seed=seed,
@@ -117,11 +117,13 @@ def run(
     raise typer.Exit(code)
 
 
-def _globs(text: str | None) -> tuple[str, ...] | None:
+def globs(text: str | None) -> tuple[str, ...] | None:
+    """Read ``--kernels``."""
     return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
 
 
-def _thread_counts(text: str | None) -> tuple[int | str, ...] | None:
+def thread_counts(text: str | None) -> tuple[int | str, ...] | None:
+    """Read ``--threads``; what is no count is an InputError."""
     from sparsebench.errors import InputError
 
     if text is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from sparsebench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -61,15 +61,20 @@ def saver(name: str) -> Save:
     return save
 
 
-def renderer(name: str) -> Write:
-    """Return the function that writes a format.
+def find_writer(package: str, formats: Mapping[str, str], name: str, also: Iterable[str] = ()) -> Any:
+    """Return the function ``write`` of the module of a package that renders a format; `also` are known elsewhere.
 
     Raises
     ------
     InputError
         If there is no such format.
     """
-    if name not in FORMATS:
-        raise InputError(f"--format '{name}' is not known; known: {', '.join([*FORMATS, *FILES])}")
-    write: Write = import_module(f"{__name__}.{FORMATS[name]}").write
+    if name not in formats:
+        raise InputError(f"--format '{name}' is not known; known: {', '.join([*formats, *also])}")
+    return import_module(f"{package}.{formats[name]}").write
+
+
+def renderer(name: str) -> Write:
+    """Return the function that writes a format; raises as `find_writer` does."""
+    write: Write = find_writer(__name__, FORMATS, name, FILES)
     return write

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sparsebench.errors import InputError
 from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer
+from sparsebench.report.output import emit
 
 if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
@@ -70,17 +70,8 @@ def deliver(loaded: Loaded, request: Request) -> list[Path]:
         return [output]
     if request.form in FILES and output is not None:
         return saver(request.form)(loaded, request.form, output, request.charts)
-    if output is None:
-        _write(loaded, request, sys.stdout)
-        return []
-    # Rendered first: bad options leave a file that exists as it is.
-    text = io.StringIO()
-    _write(loaded, request, text)
-    try:
-        output.write_text(text.getvalue(), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write --output {output}: {error.strerror}") from error
-    return [output]
+    emit(partial(_write, loaded, request), output)
+    return [] if output is None else [output]
 
 
 def _write(loaded: Loaded, request: Request, stream: TextIO) -> None:
