@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sparsebench import __version__
+from sparsebench.cli.ab import ab
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
@@ -43,6 +44,7 @@ app.command("run")(run)
 app.command("report")(report)
 app.command("check")(check)
 app.command("compare")(compare)
+app.command("ab")(ab)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)

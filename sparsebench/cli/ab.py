@@ -1,0 +1,115 @@
+"""``sparsebench ab``: two commits, built and timed in turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparsebench.report.ab import FORMATS
+
+
+def ab(
+    suites: Annotated[
+        list[str] | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a path.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", help="Commit before; default the merge base with the main branch.", metavar="REV"),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="Commit after; default the working tree as it is.", metavar="REV")
+    ] = None,
+    problem: Annotated[list[str] | None, typer.Option("--problem", help="A problem string, as for 'run'.")] = None,
+    kernels: Annotated[
+        str | None, typer.Option("--kernels", help="Kernels, as globs; default all of our own.", metavar="GLOBS")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", help="Only problems for which this holds: 'N >= 16'.", metavar="EXPR")
+    ] = None,
+    threads: Annotated[str | None, typer.Option("--threads", help="Thread counts, e.g. '1,2' or 'all'.")] = None,
+    isa: Annotated[str | None, typer.Option("--isa", help="Instruction-set level: v2, v3, v4, generic.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of all random weights and inputs.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the suite's data; else $SPARSEBENCH_DATA.", metavar="DIR")
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option("--repeats", help="Pairs of processes; fewer than 7 raise false alarms.", metavar="N")
+    ] = 7,
+    budget: Annotated[
+        float | None, typer.Option("--budget", help="Seconds of measuring in all.", metavar="SECONDS")
+    ] = None,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
+    ] = 120.0,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Per cent up to which a difference does not matter.", metavar="PERCENT")
+    ] = 3.0,
+    floor: Annotated[
+        float, typer.Option("--floor", help="Nanoseconds a call up to which it does not matter.", metavar="NS")
+    ] = 20.0,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Undecided and vanished cases are exit code 5, not 0.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to create; default reports/ab-SUITE-TIME.", metavar="DIR")
+    ] = None,
+    show: Annotated[
+        Path | None, typer.Option("--show", help="Judge and show a comparison that was made; no SUITE.", metavar="DIR")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="How to show it.", metavar="|".join(FORMATS))] = "console",
+    everything: Annotated[bool, typer.Option("--all", help="List all cases, not those alone that matter.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.", metavar="FILE")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Say what a change made slower or faster: build two commits of this checkout, and time them in turn.
+
+    Exit codes: 0 nothing is slower, 1 something is, 2 bad input, 3 head gives a wrong result, 4 head crashed or a side
+    does not build, 5 no verdict (nothing decided; with --strict, a case is not), 130 interrupted.
+    """
+    import sys
+    from functools import partial
+
+    from sparsebench.ab_folder import AbFolder
+    from sparsebench.bench.ab_stats import Criteria
+    from sparsebench.bench.plan import Request
+    from sparsebench.cli.ab_progress import conduct
+    from sparsebench.report.output import emit
+    from sparsebench.cli.run import globs, thread_counts
+    from sparsebench.errors import InputError
+    from sparsebench.report.ab import renderer
+    from sparsebench.report.ab.cases import compare
+
+    write = renderer(form)
+    if threshold <= 0 or floor < 0:
+        raise InputError("--threshold must be more than 0 per cent, and --floor at least 0 ns")
+    criteria = Criteria(threshold / 100, floor * 1e-9)
+    if show is not None:
+        if suites or problem or base or head or out:
+            raise InputError("--show measures nothing: give no suite, --problem, --base, --head or --out with it")
+        folder = AbFolder.open(show)
+    else:
+        request = Request(
+            suites=tuple(suites or ()),
+            problems=tuple(problem or ()),
+            threads=thread_counts(threads),
+            kernels=globs(kernels),
+            where=where,
+            level=isa,
+            seed=seed,
+            budget=budget,
+            data=data,
+            time_limit=time_limit,
+        )
+        # As a user would type it, whatever the path of the program.
+        argv = ["sparsebench", *sys.argv[1:]]
+        made = conduct(request, base, head, repeats, criteria, out, argv, quiet=quiet)
+        if isinstance(made, int):
+            raise typer.Exit(made)
+        folder = made
+    comparison = compare(folder, criteria, strict=strict)
+    emit(partial(write, comparison, everything=everything), output)
+    raise typer.Exit(comparison.exit_code)
