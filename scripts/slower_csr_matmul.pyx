@@ -1,5 +1,5 @@
-# slower-csr: csr, whose every call takes a fixed share of its own time longer. Not part of the package: scripts/aa_ab.py
-# puts it into the pyx/ of throw-away commits, with SLOWER = 0 in one and another number in the next.
+# slower-csr: csr, whose every call takes a fixed share of its own time longer. Not part of the package:
+# scripts/aa_ab.py puts it into the pyx/ of throw-away commits, with SLOWER = 0 in one and another number in the next.
 
 from sparsebench import isa
 

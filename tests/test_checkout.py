@@ -192,6 +192,8 @@ def test_builds_that_were_used_last_are_kept(tmp_path: Path) -> None:
         (tmp_path / f"{number}.log").touch()
         os.utime(tmp_path / f"{number}", (number, number))
     (tmp_path / "unfinished-now").mkdir()
+    (tmp_path / "unfinished-killed").mkdir()
+    os.utime(tmp_path / "unfinished-killed", (0, 0))
     checkout.discard_old(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
     gone = {f"{number}{end}" for number in range(3) for end in ("", ".log")}

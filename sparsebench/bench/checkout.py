@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 
 from sparsebench.bench.ab_worker import PROTOCOL
 from sparsebench.cache import cache_folder
@@ -37,6 +38,9 @@ _FIXED = {
 }
 _MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 KEPT_BUILDS = 16
+_UNFINISHED = "unfinished-"
+# No build takes a day.
+_ABANDONED_S = 86400.0
 # Variables that change what is compiled.
 _FLAGS = ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "SPARSEBENCH_NATIVE", "SPARSEBENCH_DEBUG")
 
@@ -253,7 +257,7 @@ def build(repo: Path, commit: Commit, level: str, starting: Callable[[Commit, Pa
     log = folder.with_name(folder.name + ".log")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix="unfinished-") as unfinished:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_UNFINISHED) as unfinished:
             starting(commit, log)
             _compile(repo, commit, level, Path(unfinished), log)
             _keep(Path(unfinished) / "site", folder)
@@ -298,8 +302,10 @@ def _keep(site: Path, folder: Path) -> None:
 
 
 def discard_old(builds: Path) -> None:
-    """Remove all but the builds that were used last, with their logs."""
-    finished = [path for path in builds.iterdir() if path.is_dir() and not path.name.startswith("unfinished-")]
-    for path in sorted(finished, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT_BUILDS:]:
+    """Remove all but the builds that were used last, with their logs, and what killed builds have left."""
+    folders = sorted((p for p in builds.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime, reverse=True)
+    finished = [path for path in folders if not path.name.startswith(_UNFINISHED)]
+    killed = [p for p in folders if p not in finished and time() - p.stat().st_mtime > _ABANDONED_S]
+    for path in (*finished[KEPT_BUILDS:], *killed):
         shutil.rmtree(path, ignore_errors=True)
         path.with_name(path.name + ".log").unlink(missing_ok=True)

@@ -44,10 +44,10 @@ def ab(
         float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
     ] = 120.0,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Per cent up to which a difference does not matter.", metavar="PERCENT")
-    ] = 3.0,
+        float, typer.Option("--threshold", help="Relative change up to which it does not matter.", metavar="SHARE")
+    ] = 0.03,
     floor: Annotated[
-        float, typer.Option("--floor", help="Nanoseconds a call up to which it does not matter.", metavar="NS")
+        float, typer.Option("--floor", help="Change in ns a call up to which it does not matter.", metavar="NS")
     ] = 20.0,
     strict: Annotated[
         bool, typer.Option("--strict", help="Undecided and vanished cases are exit code 5, not 0.")
@@ -77,16 +77,16 @@ def ab(
     from sparsebench.bench.ab_stats import Criteria
     from sparsebench.bench.plan import Request
     from sparsebench.cli.ab_progress import conduct
-    from sparsebench.report.output import emit
     from sparsebench.cli.run import globs, thread_counts
     from sparsebench.errors import InputError
     from sparsebench.report.ab import renderer
     from sparsebench.report.ab.cases import compare
+    from sparsebench.report.output import emit
 
     write = renderer(form)
     if threshold <= 0 or floor < 0:
-        raise InputError("--threshold must be more than 0 per cent, and --floor at least 0 ns")
-    criteria = Criteria(threshold / 100, floor * 1e-9)
+        raise InputError("--threshold must be more than 0, and --floor at least 0 ns")
+    criteria = Criteria(threshold, floor * 1e-9)
     if show is not None:
         if suites or problem or base or head or out:
             raise InputError("--show measures nothing: give no suite, --problem, --base, --head or --out with it")
