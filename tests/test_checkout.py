@@ -23,6 +23,13 @@ Path("sparsebench/level.py").write_text(f"LEVEL = {os.environ['SPARSEBENCH_LEVEL
 setup(name="sparsebench", version="0", packages=["sparsebench", "sparsebench.bench"])
 """
 
+# What wheels are made with without the package 'wheel'.
+PYPROJECT = """
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+"""
+
 
 def git(folder: Path, *arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
@@ -50,6 +57,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "sparsebench" / "bench").mkdir(parents=True)
     git(tmp_path, "init", "--quiet", "--initial-branch=main", "repo")
     (folder / "setup.py").write_text(SETUP)
+    (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / ".gitignore").write_text("*.so\n")
     (folder / "sparsebench" / "bench" / "__init__.py").touch()
     commit(folder, "before ab", __init__="", registry="")
@@ -149,6 +157,21 @@ def test_a_commit_is_built_once(repo: Path) -> None:
     assert said == [git(repo, "rev-parse", "main")]
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}.log"]
     assert git(repo, "status", "--porcelain") == "" and git(repo, "worktree", "list").count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "here"),
+    [
+        ("", True),
+        ("'pytest>=8'", True),
+        ("'pytest>=8', 'pytest>=9999'", False),
+        ("'no-such-package'", False),
+        ("'no-such-package; python_version < \"3\"'", True),
+    ],
+)
+def test_builds_use_this_environment_where_it_has_what_they_want(wanted: str, here: bool, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(f"[build-system]\nrequires = [{wanted}]\n")
+    assert checkout.builds_here(tmp_path) is here
 
 
 def test_another_level_compiler_or_flag_is_another_build(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

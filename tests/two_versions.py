@@ -34,7 +34,8 @@ def version(folder: Path, **rivals: str) -> Path:
     package = folder / "sparsebench"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "sparsebench", package, copy_function=os.symlink, ignore=ignored)
-    shutil.copytree(ROOT / "suites", folder / "suites", copy_function=os.symlink)
+    if (ROOT / "suites").is_dir():  # Where sparsebench is installed, they are in the package.
+        shutil.copytree(ROOT / "suites", folder / "suites", copy_function=os.symlink)
     for name, body in rivals.items():
         (package / "baselines" / f"{name}.py").write_text(RIVAL.format(name=name, body=body))
     return folder

@@ -18,10 +18,13 @@ import sys
 import sysconfig
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
+
+from packaging.requirements import Requirement
 
 from sparsebench.bench.ab_worker import PROTOCOL
 from sparsebench.cache import cache_folder
@@ -208,17 +211,27 @@ def _toolchain() -> list[str]:
     """Return all that decides what a commit is compiled to, but for the commit and the level."""
     # The whole command: 'ccache gcc --version' is gcc's.
     compiler = shlex.split(os.environ.get("CC", sysconfig.get_config_var("CC") or "cc"))
-    tools = [f"{name} {importlib.metadata.version(name)}" for name in _build_tools()]
+    tools = [f"{name} {_installed(name)}" for name in ("cython", "setuptools")]
     flags = [f"{name}={os.environ[name]}" for name in _FLAGS if name in os.environ]
     return [sys.version, sysconfig.get_platform(), _said(*compiler, "--version"), *tools, *flags]
 
 
-def _build_tools() -> list[str]:
-    """Return the build's requirements where this environment has them all; else none, and pip fetches its own."""
+def _installed(name: str) -> str | None:
     try:
-        return [importlib.metadata.distribution(name).name for name in ("cython", "setuptools")]
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return []
+        return None
+
+
+def builds_here(source: Path) -> bool:
+    """Return whether this environment has all that pyproject.toml of a folder of sources wants to be built with."""
+    text = (source / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = [Requirement(line) for line in tomllib.loads(text)["build-system"]["requires"]]
+    return all(
+        (version := _installed(each.name)) is not None and each.specifier.contains(version, prereleases=True)
+        for each in wanted
+        if each.marker is None or each.marker.evaluate()
+    )
 
 
 def builds_folder() -> Path:
@@ -274,7 +287,8 @@ def _compile(repo: Path, commit: Commit, level: str, folder: Path, log: Path) ->
     with tarfile.open(archive) as packed:
         packed.extractall(folder / "source", filter="data")
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--no-compile"]
-    command += ["--no-build-isolation"] if _build_tools() else []
+    # Else pip fetches the build's requirements, at their newest.
+    command += ["--no-build-isolation"] if builds_here(folder / "source") else []
     command += ["--target", str(folder / "site"), str(folder / "source")]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     # GIT_CEILING_DIRECTORIES: the build shall not take a repository around the cache for its own.
