@@ -106,19 +106,23 @@ def from_runs(folders: Sequence[RunFolder]) -> list[CaseNoise]:
     if not shared:
         raise InputError(f"{', '.join(str(folder.path) for folder in folders)} share no measured case")
     own = scatter([[run[key].median_s or math.nan for run in runs] for key in shared])
-    ratios = {key: found for key in shared if (found := [_over_rival(key, run) for run in runs]) and None not in found}
-    relative = dict(zip(ratios, scatter(list(ratios.values())), strict=True)) if ratios else {}  # type: ignore[arg-type]
+    ratios = {key: [_over_rival(key, run) for run in runs] for key in shared}
+    whole = {key: [ratio for ratio in found if ratio is not None] for key, found in ratios.items()}
+    whole = {key: found for key, found in whole.items() if len(found) == len(runs)}
+    relative = dict(zip(whole, scatter(list(whole.values())), strict=True)) if whole else {}
     last = max(folders, key=lambda folder: str(folder.run["started"])).run
     return [
         CaseNoise(
             *key,
-            runs[0][key].baseline if key in relative else "",
-            *scattered,
-            *relative.get(key, (None, None)),
-            len(runs),
-            last["started"],
-            last["sparsebench"],
-            suites_digest(last),
+            rival=runs[0][key].baseline if key in relative else "",
+            sd=scattered.sd,
+            freedom=scattered.freedom,
+            relative_sd=relative[key].sd if key in relative else None,
+            relative_freedom=relative[key].freedom if key in relative else None,
+            runs=len(runs),
+            measured=last["started"],
+            version=last["sparsebench"],
+            suites=suites_digest(last),
         )
         for key, scattered in zip(shared, own, strict=True)
     ]

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsebench.bench.machine import key_hash
-from sparsebench.noise import CaseNoise
 from sparsebench.errors import InputError
+from sparsebench.noise import CaseNoise
 from sparsebench.results import COLUMNS
 from sparsebench.run_folder import CASES, RUN, RunFolder, derive_rows
 
@@ -260,7 +260,7 @@ class Store:
             " WHERE b.name = coalesce(?, b.name) ORDER BY b.name, b.machine",
             (name,),
         )
-        return [Baseline(*row[:2], StoredRun(*row[2:])) for row in rows]
+        return [Baseline(row[0], row[1], StoredRun(*row[2:])) for row in rows]
 
     def save_baseline(self, name: str, run: StoredRun) -> None:
         """Give a run a name, which it has on its machine instead of any other run."""

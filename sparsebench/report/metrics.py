@@ -93,10 +93,10 @@ class Metric:
     def of(self, record: Mapping[str, Any]) -> Interval:
         """Return the value of a case that has the metric, with its limits where it has any."""
         value = record[self.column]
-        limits = [record[name] for name in self.interval[1:]]
-        if not limits or None in limits:
+        middle, low, high = (record[name] for name in self.interval or (self.column, self.column, self.column))
+        if not self.interval or low is None or high is None:
             return Interval(None, value, None)
-        low, high = (limit / record[self.interval[0]] for limit in limits)
+        low, high = low / middle, high / middle
         # A time per column is a time; a rate is the larger, the smaller the time.
         rate = self.interval == _TIME and self.better == "max"
         return Interval(value / high, value, value / low) if rate else Interval(value * low, value, value * high)
