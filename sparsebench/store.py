@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from sparsebench.bench.machine import key_hash
 from sparsebench.errors import InputError
-from sparsebench.noise import CaseNoise
+from sparsebench.noise import CaseNoise, Noise, doubts, key_of
 from sparsebench.results import COLUMNS
 from sparsebench.run_folder import CASES, RUN, RunFolder, derive_rows
 
@@ -95,6 +95,40 @@ _RUN = ", ".join(f"runs.{field.name}" for field in fields(StoredRun))
 def store_path(chosen: Path | None) -> Path:
     """Return the folder of the store: `chosen`, else $SPARSEBENCH_STORE, else ``.sparsebench`` in the current one."""
     return chosen or Path(os.environ.get(VARIABLE) or DEFAULT)
+
+
+def known_noise(chosen: Path | None, folder: RunFolder) -> tuple[Noise | None, list[str]]:
+    """Return the noise of a run's cases on its machine, None without a store, and why it may be another's by now.
+
+    Raises
+    ------
+    InputError
+        If the store is damaged, or `chosen` and absent.
+    """
+    path = store_path(chosen)
+    if chosen is None and not (path / INDEX).exists():
+        return None, []
+    keys = {key_of(result) for result in folder.results()}
+    with Store.open(path) as store:
+        cases = {case.key: case for case in store.noise(key_hash(folder.run["machine"])) if case.key in keys}
+    return (Noise(cases) if cases else None), list(doubts(cases.values(), folder.run))
+
+
+def find_baseline(chosen: Path | None, name: str, head: RunFolder) -> RunFolder:
+    """Return the baseline of a name: that of the machine of `head`, else the one of another that was saved last.
+
+    Raises
+    ------
+    InputError
+        If there is no store, or no such baseline.
+    """
+    machine = key_hash(head.run["machine"])
+    with Store.open(store_path(chosen)) as store:
+        found = store.baselines(name)
+        if not found:
+            known = ", ".join(dict.fromkeys(baseline.name for baseline in store.baselines())) or "none"
+            raise InputError(f"no baseline '{name}' in the store at '{store.path}'; known: {known}")
+        return store.folder(max(found, key=lambda baseline: (baseline.run.machine == machine, baseline.saved)).run)
 
 
 class Store:
@@ -262,16 +296,38 @@ class Store:
         )
         return [Baseline(row[0], row[1], StoredRun(*row[2:])) for row in rows]
 
-    def save_baseline(self, name: str, run: StoredRun) -> None:
-        """Give a run a name, which it has on its machine instead of any other run."""
+    def save_baseline(self, name: str, folder: RunFolder) -> tuple[StoredRun | None, StoredRun]:
+        """Add a run and give it a name on its machine; return the run that had it there until now, and what it is here.
+
+        Raises
+        ------
+        InputError
+            If the name is empty or has spaces in it, or the run is not complete.
+        """
+        if not name or any(letter.isspace() or not letter.isprintable() for letter in name):
+            raise InputError(f"'{name}' is no name for a baseline: use letters, digits and signs, no spaces")
+        run = self.add(folder)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._writing() as connection:
+            before = [baseline.run for baseline in self.baselines(name) if baseline.run.machine == run.machine]
             connection.execute("INSERT OR REPLACE INTO baselines VALUES (?, ?, ?, ?)", (run.machine, name, run.id, now))
+        return (before[0] if before else None), run
 
-    def remove_baseline(self, name: str) -> int:
-        """Forget a name on all machines, not its runs; return on how many it was known."""
+    def remove_baseline(self, name: str, machine: str | None = None) -> int:
+        """Forget a name on a machine or on all, not its runs; return on how many it was known.
+
+        Raises
+        ------
+        InputError
+            If there is no such baseline.
+        """
         with self._writing() as connection:
-            return connection.execute("DELETE FROM baselines WHERE name = ?", (name,)).rowcount
+            statement = "DELETE FROM baselines WHERE name = ? AND machine = coalesce(?, machine)"
+            count = connection.execute(statement, (name, machine)).rowcount
+        if not count:
+            of = f" of machine {machine}" if machine else ""
+            raise InputError(f"no baseline '{name}'{of}; 'sparsebench baseline list' shows them")
+        return count
 
     def save_noise(self, machine: str, found: Sequence[CaseNoise]) -> None:
         """Keep how much cases scatter on a machine, instead of what was known of the same cases."""
