@@ -157,7 +157,10 @@ class Store:
         """
         index = path / INDEX
         if not create and not index.is_file():
-            raise InputError(f"there is no store at '{path}': 'sparsebench baseline save' makes one, or see --store")
+            raise InputError(
+                f"there is no store at '{path}': 'sparsebench baseline save', 'history --add' and 'run --record' make"
+                " one (--store DIR says where)"
+            )
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

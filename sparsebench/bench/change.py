@@ -16,6 +16,8 @@ from sparsebench.bench.stats import Interval, median_interval
 _Z = 1.959964
 # Variance of log variances, beyond chance, below which all cases are taken to scatter alike.
 _ALIKE = 1e-3
+# One-sided 95 %, in standard errors.
+_SURE = 1.645
 
 
 def shift(base: ArrayLike, head: ArrayLike) -> Interval:
@@ -88,7 +90,9 @@ def scatter(values: Sequence[Sequence[float]]) -> list[Scatter]:
     if len(own) == 1:
         return [Scatter(math.sqrt(own[0]), freedom)]
     logs = [math.log(variance) - special.digamma(freedom / 2) + math.log(freedom / 2) for variance in own]
-    beyond = statistics.variance(logs) - float(special.polygamma(1, freedom / 2))
+    # The upper end of what the variances may differ by: taking cases for more alike than they are raises false alarms.
+    spread = statistics.variance(logs) * (1 + _SURE * math.sqrt(2 / (len(logs) - 1)))
+    beyond = spread - float(special.polygamma(1, freedom / 2))
     if beyond <= _ALIKE:
         common = math.fsum(own) / len(own)
         return [Scatter(math.sqrt(common), len(own) * freedom)] * len(own)
