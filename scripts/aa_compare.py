@@ -6,6 +6,9 @@ kernels and case by case; whatever is called slower or faster, but for that kern
 DIR already are not made again, and one that was interrupted is finished::
 
     python scripts/aa_compare.py smoke --pairs 20 --out reports/aa-compare
+
+With ``--noise N`` so many more runs of the first commit give each case its noise floor, as ``sparsebench noise`` does.
+Called once without and once with it, the script judges the same pairs both ways.
 """
 
 from __future__ import annotations
@@ -22,8 +25,12 @@ from aa_ab import NAME, ROOT, commit
 
 from sparsebench import isa
 from sparsebench.bench.checkout import build, repository, resolve
+from sparsebench.noise import Noise, from_runs
 from sparsebench.report.compare import Change, Comparison, compare
 from sparsebench.run_folder import RunFolder
+
+# False alarms that are named, of one comparison.
+SHOWN = 3
 
 
 def builds(slower: float) -> dict[str, Path]:
@@ -73,7 +80,8 @@ def row(comparison: Comparison, injected: bool) -> Iterator[str]:
     else:
         yield " .. ".join(f"{100 * (factor - 1):+.1f} %" for factor in (slowed.low, slowed.estimate, slowed.high))
     wrong, _ = called((*comparison.kernels, *comparison.cases), injected)
-    yield "; ".join(f"{change.kernel} {change.place} {change.factor.estimate:.3f}" for change in wrong)
+    named = [f"{change.kernel} {change.place} {change.factor.estimate:.3f}" for change in wrong[:SHOWN]]
+    yield "; ".join([*named, f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else named)
 
 
 def main() -> None:
@@ -82,22 +90,26 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=20, help="comparisons of each kind")
     parser.add_argument("--slower", type=float, default=0.08, help="injected slowdown, as a share")
     parser.add_argument("--out", type=Path, default=Path("reports/aa-compare"), metavar="DIR")
+    parser.add_argument("--noise", type=int, default=0, metavar="N", help="runs for noise floors, 3 or more; 0: none")
     options, arguments = parser.parse_known_args()
+    arguments = arguments or ["smoke"]
     options.out.mkdir(parents=True, exist_ok=True)
     sites = builds(options.slower)
+    noise = None
+    if options.noise:
+        folders = [(options.out / f"noise-{number}").resolve() for number in range(1, options.noise + 1)]
+        found = from_runs([measured(sites["base"], folder, arguments) for folder in folders])
+        noise = Noise({case.key: case for case in found})
     print(f"| comparison | exit code | kernels: s / f / = / ? / - | cases: s / f / = / ? / - | {NAME} | false alarms |")
     print("|---|---:|---|---|---|---|")
     alarms, seen, seen_case = Counter[str](), 0, 0
     for number in range(1, options.pairs + 1):
         # Whichever side comes first: a machine that warms up or fills up is no help to either.
         order = list(sites) if number % 2 else list(reversed(sites))
-        runs = {
-            side: measured(sites[side], (options.out / f"{side}-{number}").resolve(), arguments or ["smoke"])
-            for side in order
-        }
+        runs = {side: measured(sites[side], (options.out / f"{side}-{number}").resolve(), arguments) for side in order}
         for kind in ("same", "slower"):
             injected = kind == "slower"
-            comparison = compare(runs["base"], runs[kind])
+            comparison = compare(runs["base"], runs[kind], noise=noise)
             wrong, _ = called((*comparison.kernels, *comparison.cases), injected)
             alarms[kind] += bool(wrong)
             seen += bool(called(comparison.kernels, injected)[1])
