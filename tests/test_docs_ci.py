@@ -72,7 +72,8 @@ def test_a_command_line_is_understood(line: str) -> None:
     given = command.make_context(name, rest).params
     for suite_name in given.get("suites") or ():
         suite.load(suite_name)
-    for problem in given.get("problem") or ():
+    problems = given.get("problem") or ()
+    for problem in [problems] if isinstance(problems, str) else problems:
         Problem.parse(problem)
 
 

@@ -178,3 +178,16 @@ def test_the_command(tmp_path: Path) -> None:
         code, said = invoke(store, *arguments)
         assert code == 2
         assert says in said
+
+
+def test_real_runs(tmp_path: Path) -> None:
+    """Three runs of a small problem are made and kept, and a fourth is recorded."""
+    store, small = tmp_path / "store", ["--problem", "matmul:64x64x8:unstructured+0.9:f32", "--kernels", "csr"]
+    few = [*small, "--threads", "1", "--budget", "0.1", "--quiet"]
+    assert invoke(store, "noise", *few, "--runs", "3", "--out", tmp_path / "aa")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "aa").iterdir()) == ["run-1", "run-2", "run-3"]
+    assert "3 runs" in invoke(store, "noise", "--show")[1]
+    assert invoke(store, "run", *few, "--out", tmp_path / "run", "--record")[0] == 0
+    assert "csr: speed-up" in invoke(store, "history", "csr")[1]
+    refused = invoke(store, "run", *few, "--out", tmp_path / "again")
+    assert refused == (2, "--store is for --record and --check")
