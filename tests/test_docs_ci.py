@@ -18,9 +18,9 @@ from sparsebench.problem import Problem
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / "examples" / "github-actions.yml"
-PAGES = [ROOT / "docs" / name for name in ("ab.md", "ci.md")]
+PAGES = [ROOT / "docs" / name for name in ("ab.md", "ci.md", "comparing.md")]
 # Commands that this program has; lines of others are not looked at.
-COVERED = ("ab", "run", "check")
+COVERED = ("ab", "run", "check", "compare", "noise", "baseline", "history", "report")
 _ENDS_A_COMMAND = {"|", "||", "&&", ";", ">", ">>", "&"}
 
 
@@ -72,7 +72,8 @@ def test_a_command_line_is_understood(line: str) -> None:
     given = command.make_context(name, rest).params
     for suite_name in given.get("suites") or ():
         suite.load(suite_name)
-    for problem in given.get("problem") or ():
+    problems = given.get("problem") or ()
+    for problem in [problems] if isinstance(problems, str) else problems:
         Problem.parse(problem)
 
 

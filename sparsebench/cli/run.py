@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparsebench.cli.baseline import StoreFolder
 from sparsebench.cli.check import Confirm, Strict, Thresholds, conclude
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def run(
     thresholds: Thresholds = None,
     confirm: Confirm = 0,
     strict: Strict = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Then keep a copy in the store, for 'history' and 'baseline'.")
+    ] = False,
+    store: StoreFolder = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cases, measure nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Results as JSON on stdout, all else on stderr.")] = False,
@@ -94,6 +99,8 @@ def run(
                 tune=tune,
             )
         )
+    if store and not (record or check):
+        raise InputError("--store is for --record and --check")
     if (thresholds or confirm or strict) and not check:
         raise InputError("--thresholds, --confirm and --strict are for --check")
     claims: list[Threshold] = []
@@ -111,9 +118,14 @@ def run(
         argv = ["sparsebench", *sys.argv[1:]]
         folder = RunFolder.create(out or default_folder(plan.name), describe(plan, argv))
     code = conduct(plan, folder, quiet=quiet, as_json=json)
+    if record and "finished" in folder.run:
+        from sparsebench.store import Store, store_path
+
+        with Store.open(store_path(store), create=True) as kept:
+            kept.add(folder)
     if check:
         stream = sys.stderr if json else sys.stdout
-        code = conclude(folder, claims, confirm, strict, code=code, quiet=quiet, stream=stream)
+        code = conclude(folder, claims, confirm, strict, code=code, quiet=quiet, stream=stream, store=store)
     raise typer.Exit(code)
 
 

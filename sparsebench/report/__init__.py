@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
 
 # Format, and the module of this package that renders it.
-FORMATS = {"console": "console", "csv": "csv", "markdown": "markdown"}
+FORMATS = {
+    "console": "console",
+    "csv": "csv",
+    "markdown": "markdown",
+    "github-action-benchmark": "github_action_benchmark",
+    "bencher": "bencher",
+}
 # The same of formats that are files, one or several.
 FILES = {"html": "html", "parquet": "parquet", "png": "figures", "svg": "figures"}
 CHART_FILES = tuple(name for name, module in FILES.items() if module == "figures")

@@ -43,7 +43,7 @@ class Request:
             renderer(self.form)
         if self.charts and self.form not in CHART_FILES:
             raise InputError(f"--chart is for --format {' or '.join(CHART_FILES)}; --format html has every chart")
-        if self.break_even and (self.form in FILES or self.by or self.plot):
+        if self.break_even and (self.form not in ("console", "csv", "markdown") or self.by or self.plot):
             raise InputError("--break-even is for --format console, csv or markdown, without --by and --plot")
         if self.plot and self.output is None:
             raise InputError("--plot needs --output FILE.svg, .png or .pdf")
