@@ -15,6 +15,7 @@ import yaml
 from sparsebench import suite
 from sparsebench.cli.app import app
 from sparsebench.problem import Problem
+from sparsebench.report.metrics import find
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / "examples" / "github-actions.yml"
@@ -92,3 +93,11 @@ def test_the_workflow_is_one_that_github_would_take() -> None:
             assert ("run" in step) != ("uses" in step), step
     checkout = found["jobs"]["slower"]["steps"][0]
     assert checkout["with"]["fetch-depth"] == 0
+
+
+def test_the_tool_of_the_workflow_reads_what_it_exports() -> None:
+    steps = [step for job in workflow()["jobs"].values() for step in job["steps"]]
+    exports = [step["run"] for step in steps if "github-action-benchmark" in step.get("run", "")]
+    tools = [step["with"]["tool"] for step in steps if "tool" in step.get("with", {})]
+    assert len(exports) == 1 and "--metric" not in exports[0] and find("speedup").better == "max"
+    assert tools == ["customBiggerIsBetter"]
