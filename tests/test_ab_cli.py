@@ -37,6 +37,8 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "sparsebench" / "bench").mkdir(parents=True)
     git(tmp_path, "init", "--quiet", "--initial-branch=main", "repo")
     (folder / "setup.py").write_text("raise SystemExit('error: no compiler')")
+    # Nothing is wanted, so nothing is fetched.
+    (folder / "pyproject.toml").write_text("[build-system]\nrequires = []\n")
     (folder / ".gitignore").write_text("/reports/\n")
     commit(folder, "old", registry="")
     (folder / WORKER).write_text(f"PROTOCOL = {PROTOCOL}\n")

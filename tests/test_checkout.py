@@ -174,6 +174,13 @@ def test_builds_use_this_environment_where_it_has_what_they_want(wanted: str, he
     assert checkout.builds_here(tmp_path) is here
 
 
+@pytest.mark.parametrize("text", [None, "", "[build-system", "[build-system]\nrequires = ['??']"])
+def test_where_nothing_says_what_a_build_wants_pip_decides(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "pyproject.toml").write_text(text)
+    assert not checkout.builds_here(tmp_path)
+
+
 def test_another_level_compiler_or_flag_is_another_build(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     head = resolve(repo, "HEAD")
     found = {

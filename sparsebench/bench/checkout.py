@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from sparsebench.bench.ab_worker import PROTOCOL
 from sparsebench.cache import cache_folder
@@ -224,9 +224,15 @@ def _installed(name: str) -> str | None:
 
 
 def builds_here(source: Path) -> bool:
-    """Return whether this environment has all that pyproject.toml of a folder of sources wants to be built with."""
-    text = (source / "pyproject.toml").read_text(encoding="utf-8")
-    wanted = [Requirement(line) for line in tomllib.loads(text)["build-system"]["requires"]]
+    """Return whether this environment has all that pyproject.toml of a folder of sources wants to be built with.
+
+    Of a file that says nothing, or nothing that can be read, pip is to judge.
+    """
+    try:
+        text = (source / "pyproject.toml").read_text(encoding="utf-8")
+        wanted = [Requirement(line) for line in tomllib.loads(text)["build-system"]["requires"]]
+    except (OSError, tomllib.TOMLDecodeError, KeyError, InvalidRequirement):
+        return False
     return all(
         (version := _installed(each.name)) is not None and each.specifier.contains(version, prereleases=True)
         for each in wanted
