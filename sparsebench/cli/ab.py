@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
+from sparsebench.cli.selection import Data, Level, Problems, Seed, Suites, Threads, TimeLimit, Where, requested
 from sparsebench.report.ab import FORMATS
 
 
 def ab(
-    suites: Annotated[
-        list[str] | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a path.")
-    ] = None,
+    suites: Suites = None,
     base: Annotated[
         str | None,
         typer.Option("--base", help="Commit before; default the merge base with the main branch.", metavar="REV"),
@@ -21,28 +20,22 @@ def ab(
     head: Annotated[
         str | None, typer.Option("--head", help="Commit after; default the working tree as it is.", metavar="REV")
     ] = None,
-    problem: Annotated[list[str] | None, typer.Option("--problem", help="A problem string, as for 'run'.")] = None,
+    problem: Problems = None,
     kernels: Annotated[
         str | None, typer.Option("--kernels", help="Kernels, as globs; default all of our own.", metavar="GLOBS")
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", help="Only problems for which this holds: 'N >= 16'.", metavar="EXPR")
-    ] = None,
-    threads: Annotated[str | None, typer.Option("--threads", help="Thread counts, e.g. '1,2' or 'all'.")] = None,
-    isa: Annotated[str | None, typer.Option("--isa", help="Instruction-set level: v2, v3, v4, generic.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of all random weights and inputs.")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of the suite's data; else $SPARSEBENCH_DATA.", metavar="DIR")
-    ] = None,
+    where: Where = None,
+    threads: Threads = None,
+    isa: Level = None,
+    seed: Seed = None,
+    data: Data = None,
     repeats: Annotated[
         int, typer.Option("--repeats", help="Pairs of processes; fewer than 7 raise false alarms.", metavar="N")
     ] = 7,
     budget: Annotated[
         float | None, typer.Option("--budget", help="Seconds of measuring in all.", metavar="SECONDS")
     ] = None,
-    time_limit: Annotated[
-        float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
-    ] = 120.0,
+    time_limit: TimeLimit = 120.0,
     threshold: Annotated[
         float, typer.Option("--threshold", help="Relative change up to which it does not matter.", metavar="SHARE")
     ] = 0.03,
@@ -75,9 +68,7 @@ def ab(
 
     from sparsebench.ab_folder import AbFolder
     from sparsebench.bench.ab_stats import Criteria
-    from sparsebench.bench.plan import Request
     from sparsebench.cli.ab_progress import conduct
-    from sparsebench.cli.run import globs, thread_counts
     from sparsebench.errors import InputError
     from sparsebench.report.ab import renderer
     from sparsebench.report.ab.cases import compare
@@ -92,11 +83,11 @@ def ab(
             raise InputError("--show measures nothing: give no suite, --problem, --base, --head or --out with it")
         folder = AbFolder.open(show)
     else:
-        request = Request(
-            suites=tuple(suites or ()),
-            problems=tuple(problem or ()),
-            threads=thread_counts(threads),
-            kernels=globs(kernels),
+        request = requested(
+            suites,
+            problem,
+            threads=threads,
+            kernels=kernels,
             where=where,
             level=isa,
             seed=seed,

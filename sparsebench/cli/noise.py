@@ -8,32 +8,27 @@ from typing import Annotated
 import typer
 
 from sparsebench.cli.baseline import StoreFolder
+from sparsebench.cli.selection import Data, Level, Problems, Seed, Suites, Threads, Where, requested
 
 
 def noise(
-    suites: Annotated[
-        list[str] | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a path.")
-    ] = None,
+    suites: Suites = None,
     runs: Annotated[
         int, typer.Option("--runs", help="Runs to make, at least 3; more make lower floors.", metavar="N", min=3)
     ] = 5,
-    problem: Annotated[list[str] | None, typer.Option("--problem", help="A problem string, as for 'run'.")] = None,
-    threads: Annotated[str | None, typer.Option("--threads", help="Thread counts, e.g. '1,2' or 'all'.")] = None,
+    problem: Problems = None,
+    threads: Threads = None,
     kernels: Annotated[
         str | None, typer.Option("--kernels", help="Kernels to run, as globs: 'complementary,mkl-*'.", metavar="GLOBS")
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", help="Only problems for which this holds: 'N >= 16'.", metavar="EXPR")
-    ] = None,
-    isa: Annotated[str | None, typer.Option("--isa", help="Instruction-set level: v2, v3, v4, generic.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of all random weights and inputs.")] = None,
+    where: Where = None,
+    isa: Level = None,
+    seed: Seed = None,
     budget: Annotated[
         float | None,
         typer.Option("--budget", help="Seconds of measuring for each run; give 'run' the same.", metavar="SECONDS"),
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of the suite's data; else $SPARSEBENCH_DATA.", metavar="DIR")
-    ] = None,
+    data: Data = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for the runs; default reports/noise-SUITE-TIME.", metavar="DIR")
     ] = None,
@@ -54,9 +49,7 @@ def noise(
     import sys
 
     from sparsebench.bench.machine import key_hash, machine_key
-    from sparsebench.bench.plan import Request
     from sparsebench.cli.progress import repeat
-    from sparsebench.cli.run import globs, thread_counts
     from sparsebench.errors import InputError
     from sparsebench.noise import from_runs
     from sparsebench.report import tables_renderer
@@ -79,11 +72,11 @@ def noise(
         return
     folders = [RunFolder.open(path) for path in made or ()]
     if not made:
-        request = Request(
-            suites=tuple(suites or ()),
-            problems=tuple(problem or ()),
-            threads=thread_counts(threads),
-            kernels=globs(kernels),
+        request = requested(
+            suites,
+            problem,
+            threads=threads,
+            kernels=kernels,
             where=where,
             level=isa,
             seed=seed,

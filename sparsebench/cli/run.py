@@ -9,45 +9,33 @@ import typer
 
 from sparsebench.cli.baseline import StoreFolder
 from sparsebench.cli.check import Confirm, Strict, Thresholds, conclude
+from sparsebench.cli.selection import Data, Level, Problems, Seed, Suites, Threads, TimeLimit, Where, requested
 
 if TYPE_CHECKING:
     from sparsebench.suite.thresholds import Threshold
 
 
 def run(
-    suites: Annotated[
-        list[str] | None, typer.Argument(metavar="SUITE", help="Name of a shipped suite, or a path.")
-    ] = None,
-    problem: Annotated[
-        list[str] | None,
-        typer.Option("--problem", help="A problem string, e.g. 'matmul:1024x1024x64:complementary/8+0.95:f32'."),
-    ] = None,
+    suites: Suites = None,
+    problem: Problems = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Run folder to create; default reports/SUITE-TIME.", metavar="DIR")
     ] = None,
-    threads: Annotated[str | None, typer.Option("--threads", help="Thread counts, e.g. '1,2' or 'all'.")] = None,
+    threads: Threads = None,
     kernels: Annotated[
         str | None, typer.Option("--kernels", help="Kernels to run, as globs: 'complementary,mkl-*'.", metavar="GLOBS")
     ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", help="Only problems for which this holds: 'N >= 16 and lanes == 8'.", metavar="EXPR"),
-    ] = None,
-    isa: Annotated[str | None, typer.Option("--isa", help="Instruction-set level: v2, v3, v4, generic.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of all random weights and inputs.")] = None,
+    where: Where = None,
+    isa: Level = None,
+    seed: Seed = None,
     budget: Annotated[
         float | None, typer.Option("--budget", help="Seconds of measuring for the whole run.", metavar="SECONDS")
     ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Folder of the suite's data; else $SPARSEBENCH_DATA.", metavar="DIR"),
-    ] = None,
+    data: Data = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Finish an interrupted run in its folder.", metavar="DIR")
     ] = None,
-    time_limit: Annotated[
-        float, typer.Option("--time-limit", help="Seconds that one step of one kernel may take.", metavar="SECONDS")
-    ] = 120.0,
+    time_limit: TimeLimit = 120.0,
     tune: Annotated[
         bool, typer.Option("--tune", help="Time several tiles for each of our plans; 'sparsebench tune' lists winners.")
     ] = False,
@@ -72,7 +60,7 @@ def run(
     """
     import sys
 
-    from sparsebench.bench.plan import Request, default_folder, describe, make_plan, recorded_groups, remaining_plan
+    from sparsebench.bench.plan import default_folder, describe, make_plan, recorded_groups, remaining_plan
     from sparsebench.cli.progress import conduct, print_cases
     from sparsebench.errors import InputError
     from sparsebench.run_folder import RunFolder
@@ -85,11 +73,11 @@ def run(
     else:
         folder = None
         plan = make_plan(
-            Request(
-                suites=tuple(suites or ()),
-                problems=tuple(problem or ()),
-                threads=thread_counts(threads),
-                kernels=globs(kernels),
+            requested(
+                suites,
+                problem,
+                threads=threads,
+                kernels=kernels,
                 where=where,
                 level=isa,
                 seed=seed,
@@ -127,29 +115,3 @@ def run(
         stream = sys.stderr if json else sys.stdout
         code = conclude(folder, claims, confirm, strict, code=code, quiet=quiet, stream=stream, store=store)
     raise typer.Exit(code)
-
-
-def globs(text: str | None) -> tuple[str, ...] | None:
-    """Read ``--kernels``."""
-    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
-
-
-def thread_counts(text: str | None) -> tuple[int | str, ...] | None:
-    """Read ``--threads``; what is no count is an InputError."""
-    from sparsebench.errors import InputError
-
-    if text is None:
-        return None
-    counts: list[int | str] = []
-    for part in text.split(","):
-        if part.strip() == "all":
-            counts.append("all")
-            continue
-        try:
-            count = int(part)
-        except ValueError:
-            raise InputError(f"--threads '{part}': give numbers from 1 up, or 'all', separated by commas") from None
-        if count < 1:
-            raise InputError(f"--threads {count}: a thread count must be at least 1")
-        counts.append(count)
-    return tuple(counts)
