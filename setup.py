@@ -36,6 +36,11 @@ if os.environ.get("SPARSEBENCH_NATIVE") == "1":
     LEVELS[MACHINE]["native"] = (
         ["-march=native", "-mprefer-vector-width=512"] if MACHINE == "x86_64" else ["-mcpu=native"]
     )
+# 'sparsebench ab' builds only the level that it measures.
+if asked := os.environ.get("SPARSEBENCH_LEVELS"):
+    if unknown := set(asked.split(",")) - LEVELS[MACHINE].keys():
+        sys.exit(f"SPARSEBENCH_LEVELS: {', '.join(sorted(unknown))}: levels are {', '.join(LEVELS[MACHINE])}")
+    LEVELS[MACHINE] = {level: flags for level, flags in LEVELS[MACHINE].items() if level in asked.split(",")}
 
 DEBUG = os.environ.get("SPARSEBENCH_DEBUG") == "1"
 DIRECTIVES = {
@@ -105,11 +110,11 @@ class Build(build_ext):
 
     def run(self) -> None:
         super().run()
-        compiler = os.environ.get("CC", "cc").split()[0]
+        compiler = os.environ.get("CC", "cc")
         target = Path(self.get_ext_fullpath(f"{PACKAGE}._build_info")).parent / "_build_info.py"
         target.write_text(
             '"""Written by setup.py: what the kernels were compiled with."""\n\n'
-            f"COMPILER = {said(compiler, '--version') or compiler!r}\n"
+            f"COMPILER = {said(*compiler.split(), '--version') or compiler!r}\n"
             f"CYTHON = {Cython.__version__!r}\n"
             f"FLAGS = {COMPILE!r}\n"
             f"LEVELS = {LEVELS[MACHINE]!r}\n"

@@ -10,6 +10,7 @@ from typing import Any
 from sparsebench.bench import machine
 from sparsebench.bench.plan import RunPlan, describe, repeat_plan
 from sparsebench.errors import InputError
+from sparsebench.noise import Noise
 from sparsebench.problem import Problem, columns
 from sparsebench.report.thresholds import Outcome, Verdict, evaluate, unsettled
 from sparsebench.results import COLUMNS, CaseResult
@@ -40,6 +41,7 @@ def check(
     *,
     confirm: int = 0,
     measure: Measure | None = None,
+    noise: Noise | None = None,
 ) -> list[Outcome]:
     """Judge thresholds by a run that is complete.
 
@@ -51,6 +53,8 @@ def check(
         in folders ``confirm-1`` and so on within the run's.
     measure
         Executes a plan; needed with `confirm`.
+    noise
+        What is known of the noise of cases on the run's machine.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def check(
     key = machine.key_hash(folder.run["machine"])
     results = folder.results()
     looks = 1 + confirm
-    outcomes = evaluate(results, thresholds, key, looks)
+    outcomes = evaluate(results, thresholds, key, looks, noise)
     before: list[Verdict | None] = [None] * len(outcomes)
     for _ in range(confirm if measure else 0):
         open_ = [_is_open(outcome.verdict, earlier) for outcome, earlier in zip(outcomes, before, strict=True)]
@@ -79,7 +83,7 @@ def check(
             break
         results += _measure_again(folder, again, looks, measure)
         before = [outcome.verdict for outcome in outcomes]
-        judged = iter(evaluate(results, [outcome.threshold for outcome in again], key, looks))
+        judged = iter(evaluate(results, [outcome.threshold for outcome in again], key, looks, noise))
         outcomes = [next(judged) if is_open else outcome for outcome, is_open in zip(outcomes, open_, strict=True)]
     return outcomes
 

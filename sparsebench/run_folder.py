@@ -11,15 +11,24 @@ import json
 import os
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from sparsebench.bench.stats import ratio_interval, remarks
 from sparsebench.errors import InputError, StorageError
 from sparsebench.locks import lock_for_writing
+from sparsebench.records import (
+    FRESH,
+    Lines,
+    NewerSchemaError,
+    append_lines,
+    read_lines,
+    read_record,
+    replacing,
+    write_record,
+)
 from sparsebench.results import COLUMNS, CaseResult
-from sparsebench.run_reading import SCHEMA_VERSION, Cases, NewerSchemaError, read_cases, read_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
 CASES = "cases.jsonl"
 RESULTS = "results.csv"
 RUN = "run.json"
-_FRESH = ".tmp"
+SCHEMA_VERSION = 1
 
 Key = tuple[str, str, str, int, str]
 Row = dict[str, Any]
@@ -76,17 +85,17 @@ class RunFolder:
         What was damaged and could not be read, as sentences.
     """
 
-    def __init__(self, path: Path, run: dict[str, Any], cases: Cases, lost: str = "") -> None:
+    def __init__(self, path: Path, run: dict[str, Any], cases: Lines[CaseResult], lost: str = "") -> None:
         """Use `create`, `open` or `resume`; `lost` says why ``run.json`` could not be read."""
         self.path = path
         self.run = run
         self.losses = (*filter(None, [lost]), *cases.losses)
         self._salvaged = bool(lost)
-        self._torn_at = cases.whole if cases.size > cases.whole else None
+        self._torn_at = cases.whole if cases.torn else None
         self._size_read = cases.size
         self._csv_in_step = False
         self._locked = False
-        self._results: dict[Key, CaseResult] = {result.key: result for result in cases.results}
+        self._results: dict[Key, CaseResult] = {result.key: result for result in cases.parsed}
 
     @property
     def torn(self) -> bool:
@@ -111,7 +120,7 @@ class RunFolder:
             if not _is_empty(path):
                 raise InputError(f"folder '{path}' is not empty; name a new or an empty one for the run")
             (path / CASES).touch()
-            folder = cls(path, {"schema_version": SCHEMA_VERSION, **run}, Cases())
+            folder = cls(path, {"schema_version": SCHEMA_VERSION, **run}, Lines())
             folder._lock()
             if (path / RUN).exists():
                 raise InputError(f"'{path}' has just become the folder of another run; name another folder")
@@ -137,14 +146,14 @@ class RunFolder:
         if not path.is_dir():
             raise InputError(f"there is no run at '{path}': {'not a folder' if path.exists() else 'it does not exist'}")
         try:
-            return cls(path, read_run(path / RUN), read_cases(path / CASES))
+            return cls(path, read_record(path / RUN, SCHEMA_VERSION), _read_cases(path / CASES))
         except NewerSchemaError:
             raise
         except InputError as error:
             if not (salvage and (path / CASES).exists()):
                 raise
             lost = f"{error}; how the run was made is lost, and it cannot be resumed"
-        return cls(path, {"schema_version": SCHEMA_VERSION}, read_cases(path / CASES), lost)
+        return cls(path, {"schema_version": SCHEMA_VERSION}, _read_cases(path / CASES), lost)
 
     @classmethod
     def resume(cls, path: Path) -> RunFolder:
@@ -176,10 +185,9 @@ class RunFolder:
         StorageError
             If the disk is full or gone; what was finished before is still there, and nothing of these results.
         """
-        lines = "".join(json.dumps(result.to_json(), allow_nan=False) + "\n" for result in results)
         with self._writing(CASES):
             self._mend()
-            self._append_whole(lines.encode())
+            self._append_whole(results)
         repeated = any(result.key in self._results for result in results)
         self._results |= {result.key: result for result in results}
         with self._writing(RESULTS):
@@ -274,20 +282,13 @@ class RunFolder:
                 f" sparsebench run --resume {self.path}"
             ) from error
 
-    def _append_whole(self, data: bytes) -> None:
-        """Append all of the data to the cases, or nothing."""
-        path = self.path / CASES
-        before = path.stat().st_size
+    def _append_whole(self, results: Sequence[CaseResult]) -> None:
+        before = (self.path / CASES).stat().st_size
         try:
-            with path.open("ab") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
+            append_lines(self.path / CASES, [result.to_json() for result in results])
         except OSError:
-            # A part may be there. If it cannot be cut off now, it will be before the next write.
+            # A part may be there that could not be cut off; it will be before the next write.
             self._torn_at = before
-            with suppress(OSError):
-                self._cut_torn_line()
             raise
 
     def _cut_torn_line(self) -> None:
@@ -302,33 +303,20 @@ class RunFolder:
             self._rewrite_csv()
 
     def _rewrite_csv(self) -> None:
-        with _replacing(self.path / RESULTS) as stream:
+        with replacing(self.path / RESULTS) as stream:
             writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(derive_rows(self.results()))
         self._csv_in_step = True
 
     def _write_run(self) -> None:
-        with _replacing(self.path / RUN) as stream:
-            json.dump(self.run, stream, indent=1)
-            stream.write("\n")
+        write_record(self.path / RUN, self.run)
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Yield a stream whose contents replace the file at `path` all at once when the body ends well."""
-    fresh = path.with_name(path.name + _FRESH)
-    try:
-        with fresh.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-    except BaseException:
-        # On a full disk it would only make things worse.
-        with suppress(OSError):
-            fresh.unlink()
-        raise
+def _read_cases(path: Path) -> Lines[CaseResult]:
+    if not path.exists():
+        raise InputError(f"{path} is missing, and with it all results: restore it, or run again into another folder")
+    return read_lines(path, CaseResult.from_json, "case")
 
 
 def _is_empty(path: Path) -> bool:
@@ -336,7 +324,7 @@ def _is_empty(path: Path) -> bool:
     names = {entry.name for entry in path.iterdir()}
     if not names:
         return True
-    if CASES not in names or not names <= {CASES, RESULTS, f"{RESULTS}{_FRESH}", f"{RUN}{_FRESH}"}:
+    if CASES not in names or not names <= {CASES, RESULTS, f"{RESULTS}{FRESH}", f"{RUN}{FRESH}"}:
         return False
     rows = (path / RESULTS).read_text(encoding="utf-8", errors="replace").count("\n") if RESULTS in names else 0
     return (path / CASES).stat().st_size == 0 and rows <= 1

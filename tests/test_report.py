@@ -565,5 +565,6 @@ def test_runs_without_cases_or_given_twice_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_can_be_written(form: str) -> None:
     stream = io.StringIO()
-    renderer(form)(to_frame([*make_cases()]), stream, metric="gflops_dense", by=["N"])
+    by = ["N"] if form in ("console", "csv", "markdown") else []
+    renderer(form)(to_frame([*make_cases()]), stream, metric="gflops_dense", by=by)
     assert "complementary" in stream.getvalue() or "mentary" in stream.getvalue()

@@ -16,8 +16,7 @@ from test_run_folder import assert_in_step, make_group
 
 from sparsebench.errors import InputError, StorageError
 from sparsebench.report.frame import combine
-from sparsebench.run_folder import CASES, RESULTS, RUN, RunFolder
-from sparsebench.run_reading import SCHEMA_VERSION
+from sparsebench.run_folder import CASES, RESULTS, RUN, SCHEMA_VERSION, RunFolder
 
 WHOLE = [*make_group(10, "g1"), *make_group(20, "g2")]
 GARBAGE = bytes(range(256)) * 3

@@ -72,15 +72,17 @@ class Link:
         job: dict[str, Any] = json.loads(line)
         return job
 
-    def send(self, event: dict[str, Any]) -> None:
-        """Send one event; exits the process if the parent has gone."""
+    def send(self, event: dict[str, Any]) -> str:
+        """Send one event and return the line that answers it; exits the process if the parent has gone."""
         try:
             self._send.write(json.dumps(event) + "\n")
             self._send.flush()
         except BrokenPipeError:
             sys.exit(1)
-        if not self._receive.readline():
+        answer = self._receive.readline()
+        if not answer:
             sys.exit(1)
+        return answer
 
 
 def die_with_parent() -> None:

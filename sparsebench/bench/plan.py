@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,9 +89,38 @@ def make_plan(request: Request) -> RunPlan:
     level = isa.require(request.level) if request.level else isa.active()
     known = all_kernels(level)
     cpus = tuple(machine.usable_cpus())
+    groups, texts = expand_request(request, {op: list(named) for op, named in known.items()}, len(cpus), level)
+    warnings = _fit(groups, known)
+    effort = Effort() if request.budget is None else _effort(request.budget / len(groups))
+    settings = Settings(request.data, cpus, effort, request.time_limit, request.tune)
+    return RunPlan(
+        request_name(request, texts), tuple(_with_baselines(groups, known)), settings, known, texts, tuple(warnings)
+    )
+
+
+def request_name(request: Request, texts: Mapping[str, str]) -> str:
+    """Return what a run is called: its suites, and "problem" where problems were named."""
+    return "+".join([*texts, *(["problem"] if request.problems else [])])
+
+
+def expand_request(
+    request: Request, kernel_names: Mapping[str, Sequence[str]], cores: int, level: str
+) -> tuple[list[Group], dict[str, str]]:
+    """Return the groups of a request, without added baselines, and the texts of its suites by name.
+
+    Parameters
+    ----------
+    kernel_names
+        Names of kernels by op.
+
+    Raises
+    ------
+    InputError
+        If something in it is wrong, or it asks for nothing.
+    """
     common: dict[str, Any] = {
-        "kernel_names": {op: list(named) for op, named in known.items()},
-        "cores": len(cpus),
+        "kernel_names": kernel_names,
+        "cores": cores,
         "level": level,
         "threads": list(request.threads) if request.threads else None,
         "kernels": list(request.kernels) if request.kernels else None,
@@ -109,11 +138,7 @@ def make_plan(request: Request) -> RunPlan:
         groups += suite.single(problem, **common)
     if not groups:
         raise InputError("nothing to run: name a suite ('sparsebench list suites' shows them) or give --problem")
-    warnings = _fit(groups, known)
-    effort = Effort() if request.budget is None else _effort(request.budget / len(groups))
-    settings = Settings(request.data, cpus, effort, request.time_limit, request.tune)
-    name = "+".join([*texts, *(["problem"] if request.problems else [])])
-    return RunPlan(name, tuple(_with_baselines(groups, known)), settings, known, texts, tuple(warnings))
+    return groups, texts
 
 
 def _effort(seconds: float) -> Effort:
@@ -147,16 +172,8 @@ def _with_baselines(groups: Sequence[Group], known: dict[str, dict[str, Kernel]]
 
 def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
     """All that ``run.json`` says at the start of a run."""
-    return {
-        "name": plan.name,
-        "sparsebench": sparsebench.__version__,
+    return circumstances(plan.name, plan.suite_texts, plan.warnings, argv) | {
         "git_commit": _git_commit(),
-        "argv": list(argv),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "suites": plan.suite_texts,
-        "machine": machine.machine_key(),
-        "conditions": {"before": machine.conditions()},
-        "warnings": list(plan.warnings),
         "kernels": {
             kernel.name: {"provider": kernel.provider, "version": kernel.version, "missing": kernel.missing}
             for named in plan.kernels.values()
@@ -169,6 +186,22 @@ def describe(plan: RunPlan, argv: Sequence[str]) -> dict[str, Any]:
             "tune": plan.settings.tune,
         },
         "groups": [group.to_json() for group in plan.groups],
+    }
+
+
+def circumstances(
+    name: str, suite_texts: Mapping[str, str], warnings: Sequence[str], argv: Sequence[str]
+) -> dict[str, Any]:
+    """Return what any measurement says of itself, and of this machine as it is now."""
+    return {
+        "name": name,
+        "sparsebench": sparsebench.__version__,
+        "argv": list(argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "suites": dict(suite_texts),
+        "machine": machine.machine_key(),
+        "conditions": {"before": machine.conditions()},
+        "warnings": list(warnings),
     }
 
 

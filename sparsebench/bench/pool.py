@@ -79,15 +79,20 @@ class Settings:
     tune: bool = False
 
 
-def worker_environment(threads: int, level: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Environment of a worker, set before it imports anything: thread counts, level, nothing that cripples a rival."""
+# The worker imports this sparsebench, whether installed or run from a checkout.
+ROOT = Path(__file__).parents[2]
+
+
+def worker_environment(threads: int, level: str, environ: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
+    """Environment of a worker, set before it imports anything: thread counts, level, nothing that cripples a rival.
+
+    `root` is the folder from which it imports sparsebench.
+    """
     environment = {name: value for name, value in environ.items() if name not in _DROPPED}
     environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
     environment |= SPIN
     environment |= {"OMP_DYNAMIC": "FALSE", "MKL_DYNAMIC": "FALSE", "SPARSEBENCH_ISA": level}
-    # The worker imports this sparsebench, whether installed or run from a checkout.
-    root = str(Path(__file__).parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH")]))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root), environment.get("PYTHONPATH")]))
     return environment
 
 
@@ -120,7 +125,7 @@ def run_apart(module: str, arguments: Sequence[str], threads: int, level: str) -
     return json.loads(done.stdout)
 
 
-class _Worker:
+class Worker:
     """One child process and the three things shared with it: two pipes and a page."""
 
     def __init__(self, process: subprocess.Popen[bytes], page: mmap.mmap, send: FileIO, receive: IO[str]) -> None:
@@ -132,10 +137,10 @@ class _Worker:
         self.timed_out = False
 
     def tell(self, line: str) -> None:
+        """Send one line; if the worker has died, the next event says so."""
         try:
             self._send.write(f"{line}\n".encode())
         except BrokenPipeError:
-            # It died; the next read says so.
             return
 
     def event(self, time_limit: float) -> dict[str, Any] | None:
@@ -158,15 +163,18 @@ class _Worker:
 
 
 @contextmanager
-def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
+def worker_process(
+    threads: int, level: str, log: IO[bytes], root: Path = ROOT, module: str = "sparsebench.bench.worker"
+) -> Iterator[Worker]:
+    """Start a worker, which ends with the context however it is left; what it prints goes to `log`."""
     with tempfile.TemporaryFile() as shared:
         shared.truncate(PAGE_BYTES)
         page = mmap.mmap(shared.fileno(), PAGE_BYTES)
         job_read, job_write = os.pipe()
         event_read, event_write = os.pipe()
         process = subprocess.Popen(
-            module_command("sparsebench.bench.worker", str(job_read), str(event_write), str(shared.fileno())),
-            env=worker_environment(threads, level, os.environ),
+            module_command(module, str(job_read), str(event_write), str(shared.fileno())),
+            env=worker_environment(threads, level, os.environ, root),
             pass_fds=(job_read, event_write, shared.fileno()),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -179,7 +187,7 @@ def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
         # Unbuffered: closing must not write to a worker that has died.
         with FileIO(job_write, "w") as send, os.fdopen(event_read, encoding="utf-8") as receive:
             try:
-                yield _Worker(process, page, send, receive)
+                yield Worker(process, page, send, receive)
             finally:
                 if process.poll() is None:
                     process.kill()
@@ -187,13 +195,15 @@ def _worker(threads: int, level: str, log: IO[bytes]) -> Iterator[_Worker]:
                 page.close()
 
 
-def _tail(log: IO[bytes]) -> str:
+def last_line(log: IO[bytes]) -> str:
+    """Return the last line that a worker has printed, shortened."""
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
     return lines[-1][:300] if lines else ""
 
 
-def _cause(worker: _Worker, time_limit: float, stage: str, said: str) -> tuple[Status, str]:
+def cause_of_death(worker: Worker, time_limit: float, stage: str, said: str) -> tuple[Status, str]:
+    """Say what became of the kernel in progress when a worker ended."""
     where = f" while in '{stage}'" if stage else ""
     if worker.timed_out:
         return "timeout", f"no end after {time_limit:g} s{where}"
@@ -238,7 +248,7 @@ def _run_batch(
     threads, level = pending[0].threads, pending[0].level
     fallen: list[CaseResult] = []
     while pending:
-        with tempfile.TemporaryFile() as log, _worker(threads, level, log) as worker:
+        with tempfile.TemporaryFile() as log, worker_process(threads, level, log) as worker:
             worker.tell(json.dumps(_job(pending, settings, threads, level)))
             started = False
             while (event := worker.event(settings.time_limit)) is not None:
@@ -263,7 +273,7 @@ def _run_batch(
             if not pending:
                 return
             _, stage, kernel = read_page(worker.page)
-            status, error = _cause(worker, settings.time_limit, stage, _tail(log))
+            status, error = cause_of_death(worker, settings.time_limit, stage, last_line(log))
             if stage in ("", "start"):
                 raise WorkerError(error)
         group = pending[0]

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 from sparsebench import locks
 from sparsebench.bench import doubts, machine
@@ -64,44 +64,57 @@ class Watch:
         self.spent[name] += monotonic() - start
 
 
-@contextmanager
-def watching(folder: RunFolder, listener: Listener, cpus: Sequence[int]) -> Iterator[Watch]:
-    """Watch the body, which measures a run on `cpus`, and record in ``run.json`` what was found before and after it.
+class Record(Protocol):
+    """What is written down of a measurement."""
 
-    A body that raises leaves the record as it is: the run is not finished.
+    def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+
+    def update(self, **entries: Any) -> None:
+        """Set entries."""
+
+
+@contextmanager
+def disturbance(record: Record, cpus: Sequence[int]) -> Iterator[None]:
+    """Watch for what disturbs the body, which measures on `cpus`, and record it and what it makes doubtful.
+
+    A body that raises leaves the record as it is.
     """
-    watch = Watch(listener)
-    key, before, used, start = machine.machine_key(), machine.conditions(), usage(), monotonic()
+    key, before, used = machine.machine_key(), machine.conditions(), usage()
     at_first = doubts.of_conditions(key, before)
-    _warn(folder, at_first)
-    with locks.measuring(folder.warn):
-        yield watch
-    watch.spent["wall"] += monotonic() - start
+    _warn(record, at_first)
+    with locks.measuring(record.warn):
+        yield
     after = machine.conditions()
     during = between(used, usage(), cpus)
     # The load is our own by now, and what was stolen is known for the time of the run alone.
     at_last = doubts.of_conditions(key, after | {"load": [0.0, 0.0, 0.0], "steal_share": None})
-    _warn(
-        folder,
-        [
-            *(doubt for doubt in at_last if doubt.what not in {known.what for known in at_first}),
-            *doubts.of_usage(during, cpus),
-            *watch.found,
-            *doubts.of_results(folder.results()),
-        ],
-    )
+    known = {doubt.what for doubt in at_first}
+    _warn(record, [*(doubt for doubt in at_last if doubt.what not in known), *doubts.of_usage(during, cpus)])
+    record.update(conditions_after=after, disturbance=during)
+
+
+@contextmanager
+def watching(folder: RunFolder, listener: Listener, cpus: Sequence[int]) -> Iterator[Watch]:
+    """Watch the body, which measures a run on `cpus`, and finish the record of the run.
+
+    A body that raises leaves the record as it is: the run is not finished.
+    """
+    watch, start = Watch(listener), monotonic()
+    with disturbance(folder, cpus):
+        yield watch
+        watch.spent["wall"] += monotonic() - start
+    _warn(folder, [*watch.found, *doubts.of_results(folder.results())])
     folder.update(
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        conditions_after=after,
-        disturbance=during,
         libraries=folder.run.get("libraries", {}) | watch.libraries,
         seconds=dict(watch.spent),
     )
 
 
-def _warn(folder: RunFolder, found: Sequence[doubts.Doubt]) -> None:
+def _warn(record: Record, found: Sequence[doubts.Doubt]) -> None:
     for doubt in found:
-        folder.warn(str(doubt))
+        record.warn(str(doubt))
 
 
 def overhead(seconds: Mapping[str, float]) -> float:

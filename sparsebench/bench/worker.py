@@ -80,6 +80,8 @@ class GroupRun:
         self.data = data
         self.weights = weights
         self.operands: Operands | NetworkOperands
+        self.able: list[Kernel] = []
+        self.judge: Judge
         self.page = page
         self.link = link
         self.results: dict[str, CaseResult] = {}
@@ -88,7 +90,13 @@ class GroupRun:
         self.id = uuid.uuid4().hex[:12]
 
     def run(self, effort: Effort) -> list[CaseResult]:
-        """Return one result per kernel, measured or not.
+        """Return one result per kernel, measured or not; raises as `prepare` does."""
+        self.prepare()
+        self._measure(effort)
+        return self.finish()
+
+    def prepare(self) -> None:
+        """Pack for every kernel that can, and check its answer.
 
         Raises
         ------
@@ -103,16 +111,18 @@ class GroupRun:
         self.operands = operands_of(self.problem, self.data, self.weights.make)
         for kernel in self.kernels:
             self.results[kernel.name] = self._blank(kernel)
-        able = [kernel for kernel in self.kernels if self._able(kernel)]
-        if able:
+        self.able = [kernel for kernel in self.kernels if self._able(kernel)]
+        if self.able:
             self.page.write("reference")
-            judge = judge_of(self.operands)
-            for kernel in able:
+            self.judge = judge_of(self.operands)
+            for kernel in self.able:
                 self._attempt(kernel.name, "prepare", partial(self._prepare, kernel))
-                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name, judge))
-            self._measure(effort)
-            for kernel in able:
-                self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name, judge))
+                self._attempt(kernel.name, "verify", partial(self._verify, kernel.name))
+
+    def finish(self) -> list[CaseResult]:
+        """Check what timed calls leave, and return one result per kernel."""
+        for kernel in self.able:
+            self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name))
         self.page.write("idle")
         return [self.results[kernel.name] for kernel in self.kernels]
 
@@ -169,9 +179,9 @@ class GroupRun:
             self.arrays[layout] = (arrange(self.operands.x, layout), out)
         return self.arrays[layout]
 
-    def _judge(self, name: str, judge: Judge) -> None:
+    def _judge(self, name: str) -> None:
         plan = self.plans[name][0]
-        verdict = judge.judge(plan, self._arrays(plan.layout)[1])
+        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1])
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
@@ -182,7 +192,7 @@ class GroupRun:
             result.samples_s, result.rounds = [], 0
             result.median_s = result.ci_low_s = result.ci_high_s = None
 
-    def _verify(self, name: str, judge: Judge) -> None:
+    def _verify(self, name: str) -> None:
         from sparsebench.bench.verify import poison
 
         x, out = self._arrays(self.plans[name][0].layout)
@@ -190,9 +200,9 @@ class GroupRun:
         for plan in reversed(self.plans[name]):
             poison(out)
             plan.run(x, out)
-        self._judge(name, judge)
+        self._judge(name)
 
-    def _verify_timed(self, name: str, judge: Judge) -> None:
+    def _verify_timed(self, name: str) -> None:
         """Check what a *timed* call left: a kernel that skips work when nobody looks is found here."""
         from sparsebench.bench.sampler import timer_for
         from sparsebench.bench.verify import poison
@@ -203,9 +213,10 @@ class GroupRun:
         timer_for([plan]).seconds(1)
         if isinstance(plan, PythonPlan):
             plan.collect()
-        self._judge(name, judge)
+        self._judge(name)
 
-    def _contenders(self) -> list[Contender]:
+    def contenders(self) -> list[Contender]:
+        """Return the kernels whose answers are right so far, to be timed."""
         from sparsebench.bench.sampler import Contender, timer_for
 
         return [
@@ -219,7 +230,7 @@ class GroupRun:
         from sparsebench.bench.stats import median_interval
         from sparsebench.nets.compile import CompiledNetwork
 
-        contenders = self._contenders()
+        contenders = self.contenders()
         if not contenders:
             return
         self.page.write("idle")

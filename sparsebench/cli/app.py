@@ -7,10 +7,14 @@ from typing import Annotated
 import typer
 
 from sparsebench import __version__
+from sparsebench.cli.ab import ab
+from sparsebench.cli.baseline import baseline
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
+from sparsebench.cli.history import history
 from sparsebench.cli.listing import listing
+from sparsebench.cli.noise import noise
 from sparsebench.cli.report import report
 from sparsebench.cli.run import run
 from sparsebench.cli.tune import tune
@@ -43,6 +47,10 @@ app.command("run")(run)
 app.command("report")(report)
 app.command("check")(check)
 app.command("compare")(compare)
+app.command("ab")(ab)
+app.command("noise")(noise)
+app.add_typer(baseline, name="baseline")
+app.command("history")(history)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)

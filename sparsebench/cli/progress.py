@@ -7,16 +7,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sparsebench.bench.plan import RunPlan, execute, exit_code
+from sparsebench.bench.plan import Request, RunPlan, default_folder, describe, execute, exit_code, make_plan
 from sparsebench.bench.pool import WorkerError
 from sparsebench.bench.watch import account
 from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
@@ -167,6 +169,28 @@ def carry_out(plan: RunPlan, folder: RunFolder, *, quiet: bool) -> int:
         return EXIT_FAILED
     progress.tell()
     return EXIT_OK
+
+
+def repeat(request: Request, runs: int, out: Path | None, argv: Sequence[str], *, quiet: bool) -> list[RunFolder]:
+    """Make several runs of one request in folders ``run-1`` and so on, and return them.
+
+    Raises
+    ------
+    InputError
+        For the reasons of `make_plan`, or where a folder cannot be made.
+    typer.Exit
+        With the exit code of a run that does not end well.
+    """
+    plan = make_plan(request)
+    where = out or default_folder(f"noise-{plan.name}")
+    folders = []
+    for number in range(1, runs + 1):
+        folder = RunFolder.create(where / f"run-{number}", describe(plan, argv))
+        code = carry_out(plan, folder, quiet=quiet) or exit_code(folder.results())
+        if code:
+            raise typer.Exit(code)
+        folders.append(folder)
+    return folders
 
 
 def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> int:

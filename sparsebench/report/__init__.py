@@ -8,12 +8,12 @@ when it is asked for.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from sparsebench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
 
 # Format, and the module of this package that renders it.
-FORMATS = {"console": "console", "csv": "csv", "markdown": "markdown"}
+FORMATS = {
+    "console": "console",
+    "csv": "csv",
+    "markdown": "markdown",
+    "github-action-benchmark": "github_action_benchmark",
+    "bencher": "bencher",
+}
 # The same of formats that are files, one or several.
 FILES = {"html": "html", "parquet": "parquet", "png": "figures", "svg": "figures"}
 CHART_FILES = tuple(name for name, module in FILES.items() if module == "figures")
@@ -61,15 +67,20 @@ def saver(name: str) -> Save:
     return save
 
 
-def renderer(name: str) -> Write:
-    """Return the function that writes a format.
+def find_writer(package: str, formats: Mapping[str, str], name: str, also: Iterable[str] = ()) -> Any:
+    """Return the function ``write`` of the module of a package that renders a format; `also` are known elsewhere.
 
     Raises
     ------
     InputError
         If there is no such format.
     """
-    if name not in FORMATS:
-        raise InputError(f"--format '{name}' is not known; known: {', '.join([*FORMATS, *FILES])}")
-    write: Write = import_module(f"{__name__}.{FORMATS[name]}").write
+    if name not in formats:
+        raise InputError(f"--format '{name}' is not known; known: {', '.join([*formats, *also])}")
+    return import_module(f"{package}.{formats[name]}").write
+
+
+def renderer(name: str) -> Write:
+    """Return the function that writes a format; raises as `find_writer` does."""
+    write: Write = find_writer(__name__, FORMATS, name, FILES)
     return write

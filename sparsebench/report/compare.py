@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sparsebench.bench.change import discoveries, over_cases, p_beyond, shift
+from sparsebench.bench.change import discoveries, largest_difference, over_cases, p_beyond, shift
 from sparsebench.bench.machine import key_hash
 from sparsebench.bench.stats import Interval, geomean
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_WRONG, InputError
+from sparsebench.noise import Key, Noise, key_of
 from sparsebench.report.metrics import duration
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 
 Verdict = Literal["slower", "faster", "same", "ambiguous", "unknown"]
-Key = tuple[str, str, int, str]
 # What may differ between runs only if it is said that it does, and what a person reads of it.
 FIELDS = {
     "machine": "machine",
@@ -35,7 +36,8 @@ class Limits:
         Relative change that is worth a verdict, and the margin within which two runs are the same.
     noise
         Change of a single case below which no verdict is given on it: what a process of its own does to a case. Four
-        runs of suite smoke with one build differed by up to 12 % in a case whose own interval was 2 %.
+        runs of suite smoke with one build differed by up to 12 % in a case whose own interval was 2 %. A case's own
+        noise floor, where it has been measured, counts instead if it is larger.
     seconds
         Change of a single case's time below which none is given.
     """
@@ -47,7 +49,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """By what factor the time of a case or a kernel changed, relative to that of `relative_to` unless that is empty."""
+    """By what factor the time of a case or a kernel changed, relative to that of `relative_to` unless that is empty.
+
+    Attributes
+    ----------
+    floor
+        Of a case, the relative change that two runs of one program may differ by; None where that was not measured.
+    """
 
     kernel: str
     place: str
@@ -55,6 +63,7 @@ class Change:
     verdict: Verdict
     reason: str
     relative_to: str = ""
+    floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,12 @@ def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tu
 
 
 def compare(
-    base: RunFolder, head: RunFolder, *, relative_to: str | None = None, limits: Limits | None = None
+    base: RunFolder,
+    head: RunFolder,
+    *,
+    relative_to: str | None = None,
+    limits: Limits | None = None,
+    noise: Noise | None = None,
 ) -> Comparison:
     """Compare the cases that two runs share.
 
@@ -117,6 +131,8 @@ def compare(
     ----------
     relative_to
         The kernel whose rounds each time is divided by; None for the baseline of each group, "" for none.
+    noise
+        What is known of the noise of cases on the machine of `head`.
 
     Raises
     ------
@@ -134,6 +150,8 @@ def compare(
         raise InputError(f"'{base.path}' and '{head.path}' share no measured case")
     broken = [new for old, new in pairs if old.status == "ok" and new.status in ("wrong", "failed", "timeout")]
     changes = [_change(old, new, before, after, relative_to) for old, new in both]
+    if noise is not None:
+        changes = [_with_floor(change, new, noise, len(both)) for change, (_, new) in zip(changes, both, strict=True)]
     cases = _judge_cases(changes, [new.median_s or 0.0 for _, new in both], limits)
     rivals = {change.relative_to for change in changes} - {""}
     moved = {
@@ -153,7 +171,12 @@ def compare(
 
 
 def _by_key(results: Sequence[CaseResult]) -> dict[Key, CaseResult]:
-    return {(result.problem, result.kernel, result.threads, result.level): result for result in results}
+    return {key_of(result): result for result in results}
+
+
+def _with_floor(change: Change, case: CaseResult, noise: Noise, cases: int) -> Change:
+    scatter = noise.of(case, change.relative_to)
+    return change if scatter is None else replace(change, floor=math.expm1(largest_difference(scatter, cases)))
 
 
 def _change(
@@ -197,6 +220,8 @@ def _judge_cases(changes: Sequence[Change], head_s: Sequence[float], limits: Lim
             by = abs(seconds - seconds / change.factor.estimate)
             if size < limits.noise:
                 verdict, reason = "ambiguous", f"{size:.1%} is within what processes differ by, {limits.noise:.0%}"
+            elif change.floor is not None and size < change.floor:
+                verdict, reason = "ambiguous", f"{size:.1%} is within this case's noise, {change.floor:.0%}"
             elif by < limits.seconds:
                 verdict, reason = "ambiguous", f"{duration(by)} is below {duration(limits.seconds)}"
         judged.append(replace(change, verdict=verdict, reason=reason))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TextIO
 
+from sparsebench.bench.stats import median
 from sparsebench.errors import InputError
 from sparsebench.report import tables_renderer
 from sparsebench.report.cells import Cell, Row, Table
@@ -68,6 +69,9 @@ def _notes(comparison: Comparison) -> list[str]:
     moved = ", ".join(f"{name} {100 * (factor - 1):+.1f}%" for name, factor in comparison.moved.items())
     if moved:
         notes.append(f"{comparison.head}: what times are relative to has itself moved: {moved}")
+    if floors := [change.floor for change in comparison.cases if change.floor is not None]:
+        share = f"{len(floors)} of {len(comparison.cases)} cases"
+        notes.append(f"noise floors of {share}: {median(floors):.0%} in the middle, {max(floors):.0%} at most")
     for count, name in ((comparison.only_base, comparison.base), (comparison.only_head, comparison.head)):
         if count:
             notes.append(f"{count} case{'s' if count > 1 else ''} only in {name}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sparsebench.errors import InputError
 from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer
+from sparsebench.report.output import emit
 
 if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
@@ -48,7 +48,7 @@ class Request:
             renderer(self.form)
         if self.charts and self.form not in CHART_FILES:
             raise InputError(f"--chart is for --format {' or '.join(CHART_FILES)}; --format html has every chart")
-        if self.break_even and (self.form in FILES or self.by or self.plot):
+        if self.break_even and (self.form not in ("console", "csv", "markdown") or self.by or self.plot):
             raise InputError("--break-even is for --format console, csv or markdown, without --by and --plot")
         if self.plot and self.output is None:
             raise InputError("--plot needs --output FILE.svg, .png or .pdf")
@@ -75,17 +75,8 @@ def deliver(loaded: Loaded, request: Request) -> list[Path]:
         return [output]
     if request.form in FILES and output is not None:
         return saver(request.form)(loaded, request.form, output, request.charts)
-    if output is None:
-        _write(loaded, request, sys.stdout)
-        return []
-    # Rendered first: bad options leave a file that exists as it is.
-    text = io.StringIO()
-    _write(loaded, request, text)
-    try:
-        output.write_text(text.getvalue(), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write --output {output}: {error.strerror}") from error
-    return [output]
+    emit(partial(_write, loaded, request), output)
+    return [] if output is None else [output]
 
 
 def _write(loaded: Loaded, request: Request, stream: TextIO) -> None:

@@ -90,6 +90,17 @@ class Metric:
         """Text of the interval of a case that has the metric."""
         return spread(record, *self.interval) if self.interval else ""
 
+    def of(self, record: Mapping[str, Any]) -> Interval:
+        """Return the value of a case that has the metric, with its limits where it has any."""
+        value = record[self.column]
+        middle, low, high = (record[name] for name in self.interval or (self.column, self.column, self.column))
+        if not self.interval or low is None or high is None:
+            return Interval(None, value, None)
+        low, high = low / middle, high / middle
+        # A time per column is a time; a rate is the larger, the smaller the time.
+        rate = self.interval == _TIME and self.better == "max"
+        return Interval(value / high, value, value / low) if rate else Interval(value * low, value, value * high)
+
 
 _TIME = ("median_s", "ci_low_s", "ci_high_s")
 # A rate's interval is as wide, relatively, as that of the time it divides.

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
+from sparsebench.bench.change import Scatter, widened
 from sparsebench.bench.over_cases import CaseInterval
 from sparsebench.bench.stats import Interval, median, median_interval, ratio_interval
+from sparsebench.noise import Noise
 from sparsebench.results import CaseResult
 
 # Not timed in rounds: one value a run.
@@ -43,16 +45,21 @@ class Cell:
     rival
         The kernel that it is compared with; "" where with none.
     at
-        Its interval at a confidence.
+        Its interval at a confidence; with the noise of the case, where that is known.
+    noisy
+        Whether it is known.
     """
 
     place: Place
     kernel: str
     rival: str
     at: CaseInterval
+    noisy: bool = False
 
 
-def ratio_cell(ours: Sequence[CaseResult], rivals: Sequence[Sequence[CaseResult]]) -> Cell | None:
+def ratio_cell(
+    ours: Sequence[CaseResult], rivals: Sequence[Sequence[CaseResult]], noise: Noise | None = None
+) -> Cell | None:
     """Return the cell of the speed-up over the fastest of rivals, by its median; None without rounds in common.
 
     A case may have been measured several times. Its rounds are pooled, and each is paired with the rival's of the same
@@ -63,7 +70,14 @@ def ratio_cell(ours: Sequence[CaseResult], rivals: Sequence[Sequence[CaseResult]
         return None
     base, own, name = min(pairs, key=lambda pair: median(pair[0]))
     first = ours[0]
-    return Cell(place_of(first), first.kernel, name, lambda confidence: ratio_interval(base, own, confidence))
+    scatter = noise.of(first, name) if noise else None
+    at = _noisy(lambda confidence: ratio_interval(base, own, confidence), scatter, len(ours))
+    return Cell(place_of(first), first.kernel, name, at, scatter is not None)
+
+
+def _noisy(at: CaseInterval, scatter: Scatter | None, runs: int) -> CaseInterval:
+    """Return the interval of a case of so many runs, widened by how much runs scatter."""
+    return at if scatter is None else lambda confidence: widened(at(confidence), scatter, confidence, runs)
 
 
 def _pair(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) -> tuple[list[float], list[float], str] | None:
@@ -76,7 +90,7 @@ def _pair(ours: Sequence[CaseResult], theirs: Sequence[CaseResult]) -> tuple[lis
     return base, own, theirs[0].kernel
 
 
-def metric_cell(cases: Sequence[CaseResult], metric: str) -> Cell | None:
+def metric_cell(cases: Sequence[CaseResult], metric: str, noise: Noise | None = None) -> Cell | None:
     """Return the cell of a column other than a speed-up, rounds pooled; None if the case has no such value.
 
     What is exact, or timed once a run, is its own interval.
@@ -98,4 +112,5 @@ def metric_cell(cases: Sequence[CaseResult], metric: str) -> Cell | None:
         amount = values[0] * first.median_s
         return Interval(high and amount / high, amount / time, low and amount / low)
 
-    return Cell(place_of(first), first.kernel, "", at)
+    scatter = noise.of(first, "") if noise and metric not in _EXACT else None
+    return Cell(place_of(first), first.kernel, "", _noisy(at, scatter, len(cases)), scatter is not None)

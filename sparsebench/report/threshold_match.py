@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from sparsebench.noise import Noise
 from sparsebench.report.threshold_cells import Cell, Place, metric_cell, place_of, ratio_cell
 from sparsebench.results import COLUMNS, CaseResult
 from sparsebench.run_folder import Key, derive_rows
@@ -51,7 +52,8 @@ class Evidence:
     A case that was measured several times is matched by its first record.
     """
 
-    def __init__(self, results: Sequence[CaseResult]) -> None:
+    def __init__(self, results: Sequence[CaseResult], noise: Noise | None = None) -> None:
+        self._noise = noise
         first: dict[Key, CaseResult] = {}
         self._measured: dict[tuple[Place, str], list[CaseResult]] = {}
         for result in results:
@@ -84,6 +86,8 @@ class Evidence:
                 self._add(threshold, place_of(result), found, left_out)
         found.remarks = list(dict.fromkeys(found.remarks))
         found.remarks += [f"{count} case{'s' if count > 1 else ''} left out: {why}" for why, count in left_out.items()]
+        if noisy := sum(cell.noisy for cell in found.cells):
+            found.remarks.append(f"the noise of {noisy} of {len(found.cells)} cases is in the interval")
         if not found.cells and not found.broken:
             found.breaks("no case that it matches can be measured" if holds.any() else "it matches no case")
         return found
@@ -98,7 +102,7 @@ class Evidence:
             return
         if not rivals:
             metric = threshold.table.measure
-            cell = metric_cell(self._measured[place, kernel], metric)
+            cell = metric_cell(self._measured[place, kernel], metric, self._noise)
             nothing = f"{kernel} has no {metric} at {place}"
         else:
             able = self._able(place, rivals, found)
@@ -107,7 +111,8 @@ class Evidence:
             if not able:
                 left_out[f"{' and '.join(rivals)} {'do' if len(rivals) > 1 else 'does'} not take the problem"] += 1
                 return
-            cell = ratio_cell(self._measured[place, kernel], [self._measured[place, rival] for rival in able])
+            theirs = [self._measured[place, rival] for rival in able]
+            cell = ratio_cell(self._measured[place, kernel], theirs, self._noise)
             nothing = f"{kernel} and {', '.join(able)} were not measured in the same rounds at {place}"
         if cell is None:
             found.breaks(nothing, place)

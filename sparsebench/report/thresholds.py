@@ -9,6 +9,7 @@ from typing import Literal
 from sparsebench.bench.over_cases import over_cases
 from sparsebench.bench.stats import Interval
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_UNDECIDED, EXIT_WRONG
+from sparsebench.noise import Noise
 from sparsebench.report.threshold_cells import ONCE, Cell, Place
 from sparsebench.report.threshold_match import Evidence
 from sparsebench.results import CaseResult
@@ -48,7 +49,11 @@ class Outcome:
 
 
 def evaluate(
-    results: Sequence[CaseResult], thresholds: Sequence[Threshold], machine: str, looks: int = 1
+    results: Sequence[CaseResult],
+    thresholds: Sequence[Threshold],
+    machine: str,
+    looks: int = 1,
+    noise: Noise | None = None,
 ) -> list[Outcome]:
     """Judge thresholds by a run's results, in their order.
 
@@ -61,13 +66,15 @@ def evaluate(
     looks
         How often a threshold may be judged before it has a verdict. Each time it is, its interval misses the truth with
         a probability of (1 - confidence) / looks, so that in all its confidence is as claimed (Bonferroni).
+    noise
+        What is known of the noise of cases on that machine: intervals hold it.
 
     Raises
     ------
     InputError
         If the ``where`` of a threshold is no condition over the columns.
     """
-    evidence = Evidence(results)
+    evidence = Evidence(results, noise)
     return [_judge(threshold, evidence, machine, looks) for threshold in thresholds]
 
 

@@ -6,16 +6,15 @@ imported when it is asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from sparsebench.errors import InputError
+from sparsebench.report import find_writer
 
 if TYPE_CHECKING:
     from sparsebench.report.verdicts.lines import Checked
 
 # Each is rendered by the module of its name.
-FORMATS = ("console", "markdown", "junit", "github", "json")
+FORMATS = {name: name for name in ("console", "markdown", "junit", "github", "json")}
 
 
 class Write(Protocol):
@@ -26,14 +25,6 @@ class Write(Protocol):
 
 
 def renderer(name: str) -> Write:
-    """Return the function that writes a format.
-
-    Raises
-    ------
-    InputError
-        If there is no such format.
-    """
-    if name not in FORMATS:
-        raise InputError(f"--format '{name}' is not known; known: {', '.join(FORMATS)}")
-    write: Write = import_module(f"{__name__}.{name}").write
+    """Return the function that writes a format; raises as `sparsebench.report.find_writer` does."""
+    write: Write = find_writer(__name__, FORMATS, name)
     return write
