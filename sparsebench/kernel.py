@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from sparsebench.layouts import Layout
 
+# Provider of the kernels that are compiled from pyx/.
+OURS = "sparsebench"
+
 if TYPE_CHECKING:
     from sparsebench.problem import Problem
 

@@ -16,7 +16,7 @@ from types import ModuleType
 import sparsebench
 from sparsebench import _kernels, baselines, isa
 from sparsebench.errors import InputError
-from sparsebench.kernel import Kernel
+from sparsebench.kernel import OURS, Kernel
 
 # A compiled module is a kernel if its name ends in an op; others (_timer, ceiling) are infrastructure.
 OPS = ("matmul", "conv2d", "network")
@@ -50,7 +50,7 @@ def compiled(level: str) -> list[Kernel]:
             Kernel(
                 name=module.NAME,
                 op=module.OP,
-                provider="sparsebench",
+                provider=OURS,
                 summary=module.SUMMARY,
                 supports=module.supports,
                 prepare=module.prepare,

@@ -35,6 +35,9 @@ class CaseResult:
         Calls per sample.
     busy_threads
         CPU time over elapsed time of the samples: how many threads ran, spinning included; None where not measured.
+    others_cpus
+        How many of the CPUs measured on others took on average while the group was timed: other processes, and the
+        hypervisor. None where the system does not tell.
     selection_s
         What of the median is listing the non-zero activations, timed apart; None for kernels that list none.
     stopped_by
@@ -88,6 +91,7 @@ class CaseResult:
     inner: int = 0
     stopped_by: str = ""
     busy_threads: float | None = None
+    others_cpus: float | None = None
     prepare_s: float | None = None
     selection_s: float | None = None
     packed_bytes: int | None = None
@@ -240,7 +244,7 @@ COLUMNS = (
     "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
     "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
     "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
-    "busy_threads", "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s", "items_per_s",
-    "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high", "roofline_s",
-    "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group", "layers",
+    "busy_threads", "others_cpus", "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s",
+    "items_per_s", "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
+    "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group", "layers",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from sparsebench.bench.change import discoveries, over_cases, p_beyond, shift
 from sparsebench.bench.stats import Interval
 from sparsebench.cli.app import app
 from sparsebench.errors import InputError
-from sparsebench.report.compare import Limits, compare, differences
+from sparsebench.report.compare import Change, Comparison, Limits, compare, differences
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 
@@ -57,7 +57,7 @@ def verdicts(base: RunFolder, head: RunFolder, **options: Any) -> dict[str, str]
 def test_a_slower_kernel_is_found_and_no_other(tmp_path: Path) -> None:
     base = make_run(tmp_path / "base", {}, seed=1)
     head = make_run(tmp_path / "head", {"complementary": 1.12}, seed=2)
-    comparison = compare(base, head)
+    comparison = compare(base, head, kernels=("*",))
     assert {c.kernel: c.verdict for c in comparison.kernels} == {
         "mkl-dense": "same",
         "scipy-csr": "same",
@@ -88,7 +88,7 @@ def test_false_alarms_and_misses_over_many_pairs(tmp_path: Path) -> None:
 def test_a_drift_of_the_whole_machine_cancels(tmp_path: Path) -> None:
     base = make_run(tmp_path / "base", {}, seed=1)
     head = make_run(tmp_path / "head", {}, seed=2, drift=1.3)
-    comparison = compare(base, head)
+    comparison = compare(base, head, kernels=("*",))
     assert {c.kernel: c.verdict for c in comparison.kernels if c.relative_to} == {
         "scipy-csr": "same",
         "complementary": "same",
@@ -100,34 +100,75 @@ def test_a_drift_of_the_whole_machine_cancels(tmp_path: Path) -> None:
 def test_one_case_needs_more_than_its_own_interval(tmp_path: Path) -> None:
     base = make_run(tmp_path / "base", {}, seed=1, process=0.001)
 
-    def slowed(factor: float) -> dict[str, str]:
-        results = [
-            replace(r, samples_s=[factor * s for s in r.samples_s], median_s=factor * (r.median_s or 0))
-            if (r.problem, r.kernel) == (PROBLEMS[5], "complementary")
-            else r
-            for r in base.results()
-        ]
-        head = RunFolder.create(tmp_path / f"head{factor}", dict(RECORD))
-        head.append(results)
-        cases = compare(base, head).cases
-        others = {c.verdict for c in cases if not (PROBLEMS[5] in c.place and c.kernel == "complementary")}
-        assert not others & {"slower", "faster"}
-        (case,) = (c for c in cases if PROBLEMS[5] in c.place and c.kernel == "complementary")
-        return {"verdict": case.verdict, "reason": case.reason}
+    def slowed(factor: float) -> Change:
+        comparison = compare(base, changed(base, tmp_path / f"head{factor}", "complementary", factor))
+        found = case_of(comparison, "complementary")
+        assert not {c.verdict for c in comparison.cases if c is not found} & {"slower", "faster"}
+        return found
 
-    assert slowed(1.4)["verdict"] == "slower"
+    assert slowed(1.4).verdict == "slower"
     within = slowed(1.12)
-    assert within["verdict"] == "ambiguous"
-    assert "within what processes differ by, 15%" in within["reason"]
+    assert within.verdict == "ambiguous"
+    assert "within what processes differ by, 15%" in within.reason
 
 
 def test_a_change_of_nanoseconds_is_none() -> None:
-    from sparsebench.report.compare import Change, _judge_cases
+    from sparsebench.report.compare import _judge_cases
 
-    change = Change("k", "p", Interval(1.9, 2.0, 2.1), "unknown", "")
-    slow, quick = _judge_cases([change, change], [1e-6, 6e-8], Limits())
+    change = Change("k", "p", Interval(1.9, 2.0, 2.1), "unknown", "", own=2.0)
+    cases = [replace(make_case(PROBLEMS[0], "complementary", 1), median_s=seconds) for seconds in (1e-6, 6e-8)]
+    slow, quick = _judge_cases([change, change], [(case, case) for case in cases], Limits())
     assert slow.verdict == "slower"
     assert (quick.verdict, quick.reason) == ("ambiguous", "30.0 ns is below 50.0 ns")
+
+
+def changed(base: RunFolder, path: Path, kernel: str, factor: float, **fields: Any) -> RunFolder:
+    """The same run, but for one kernel at one problem."""
+    results = [
+        replace(r, samples_s=[factor * s for s in r.samples_s], median_s=factor * (r.median_s or 0), **fields)
+        if (r.problem, r.kernel) == (PROBLEMS[5], kernel)
+        else r
+        for r in base.results()
+    ]
+    head = RunFolder.create(path, dict(RECORD))
+    head.append(results)
+    return head
+
+
+def case_of(comparison: Comparison, kernel: str) -> Change:
+    (found,) = (c for c in comparison.cases if PROBLEMS[5] in c.place and c.kernel == kernel)
+    return found
+
+
+def test_a_rival_that_moves_alone_makes_no_kernel_faster(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1, process=0.001)
+    head = changed(base, tmp_path / "head", "mkl-dense", 1.4)
+    comparison = compare(base, head)
+    assert comparison.exit_code == 0 and {c.kernel for c in comparison.cases} == {"complementary"}
+    found = case_of(comparison, "complementary")
+    assert found.verdict == "ambiguous"
+    assert found.reason == "its own time changed by +0.0%: it is mkl-dense that moved"
+    # Who asks after rivals is told of them.
+    assert case_of(compare(base, head, kernels=("mkl-*",)), "mkl-dense").verdict == "slower"
+    with pytest.raises(
+        InputError, match="no kernel 'clay' was measured in both runs; --kernels may name complementary"
+    ):
+        compare(base, head, kernels=("clay",))
+
+
+def test_what_was_measured_beside_other_work_proves_nothing(tmp_path: Path) -> None:
+    base = make_run(tmp_path / "base", {}, seed=1, process=0.001)
+    head = changed(base, tmp_path / "head", "complementary", 2.0, others_cpus=0.4)
+    comparison = compare(base, head)
+    assert comparison.exit_code == 0
+    found = case_of(comparison, "complementary")
+    assert (found.verdict, found.reason) == ("ambiguous", "others took 0.40 CPUs while head was measured")
+    (kernel,) = comparison.kernels
+    assert kernel.place == f"{len(PROBLEMS) - 1} cases" and kernel.factor.estimate == pytest.approx(1, rel=1e-3)
+    little = changed(base, tmp_path / "little", "complementary", 2.0, others_cpus=0.04)
+    assert case_of(compare(base, little), "complementary").verdict == "slower"
+    shown = CliRunner().invoke(app, ["compare", str(base.path), str(head.path)]).output
+    assert "1 of 12 cases left out: others took CPUs" in " ".join(shown.split())
 
 
 def broken(result: CaseResult, status: str) -> CaseResult:

@@ -168,7 +168,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "4 runs, sparsebench 0.1.0" in shown
     assert shown.count(" thread, ") == len(PROBLEMS) * len(KERNELS)
     code, said = invoke(store, "compare", runs[0].path, runs[1].path, "--format", "markdown")
-    assert "noise floors of 18 of 18 cases" in said
+    assert "noise floors of 12 of 12 cases" in said
     for arguments, says in (
         (["noise"], "give a SUITE"),
         (["noise", "smoke", "--show"], "one of them"),

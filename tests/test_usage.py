@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from test_machine import write
 
-from sparsebench.bench.usage import between, usage
+from sparsebench.bench.usage import Others, between, usage
 
 SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -73,3 +73,32 @@ def test_a_cpu_that_went_offline_is_left_out(tmp_path: Path, sys: Path) -> None:
     before = at(tmp_path, (0, 0, 0), (0, 0, 0))
     after = at(tmp_path, (5, 5, 0), own=5)
     assert between(before, after, [0, 1], sys)["others_cpus"] == 0
+
+
+def test_what_others_take_of_the_cpus_measured_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = {"wall": 100.0, "own": 7.0}
+    monkeypatch.setattr("sparsebench.bench.usage.monotonic", lambda: clock["wall"])
+    monkeypatch.setattr("sparsebench.bench.usage.process_time", lambda: clock["own"])
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2})
+    write(tmp_path / "stat", stat((10, 0, 1), (10, 0, 0), (10, 0, 0)))
+    others = Others(tmp_path)
+    clock |= {"wall": 102.0, "own": 10.0}
+    # Busy 3.5 s on the two, 3 s of which are this process's; 0.1 s were stolen; CPU 1 is not looked at.
+    write(tmp_path / "stat", stat((11.8, 0, 1.1), (12, 0, 0), (11.7, 0, 0)))
+    assert others.cpus() == pytest.approx(0.3)
+    others.mark()
+    clock |= {"wall": 102.1, "own": 10.08}
+    write(tmp_path / "stat", stat((11.9, 0, 1.1), (12, 0, 0), (11.7, 0, 0)))
+    assert others.cpus() == 0, "two ticks may be anybody's"
+    assert Others(tmp_path / "nowhere").cpus() is None
+
+
+def test_what_is_disturbed_is_measured_again_while_that_helps(tmp_path: Path) -> None:
+    others = Others(tmp_path)
+    assert not others.worth_another(None, 1, 1)
+    assert not others.worth_another(0.09, 2, 1)
+    assert others.worth_another(0.11, 2, 1)
+    assert not others.worth_another(0.0, 2, 2)
+    assert others.worth_another(0.11, 2, 1), "it has helped"
+    assert not others.worth_another(0.3, 2, 2), "not a third time"
+    assert not others.worth_another(0.3, 2, 1), "it has not helped, and will not"

@@ -17,12 +17,11 @@ from sparsebench.bench.checkout import Commit, default_base, repository, require
 from sparsebench.bench.plan import Request, circumstances, expand_request, request_name
 from sparsebench.bench.watch import disturbance
 from sparsebench.errors import InputError
+from sparsebench.kernel import OURS
 from sparsebench.memory import require_memory
 from sparsebench.operands import estimate_bytes
 from sparsebench.problem import Problem
 from sparsebench.suite import Group
-
-OURS = "sparsebench"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,10 @@ class Side:
         self._link = link
         self._run: GroupRun
 
+        from sparsebench.bench.usage import Others
         from sparsebench.operands import LastWeights
 
-        self._weights = LastWeights()
+        self._weights, self._others = LastWeights(), Others()
 
     def answer(self, command: Message) -> Message:
         """Carry out a command, and return the event that says what came of it."""
@@ -79,7 +80,7 @@ class Side:
             group = Group(
                 "ab", Problem.parse(command["problem"]), kernels, self._job["threads"], self._job["level"], kernels[0]
             )
-            self._run = GroupRun(group, data, self._weights, self._known, self._page, self._link)
+            self._run = GroupRun(group, data, self._weights, self._known, self._others, self._page, self._link)
             self._run.prepare()
         except InputError as error:
             return {"event": "refused", "message": str(error)}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsebench.bench.stats import remarks
+from sparsebench.bench.usage import DISTURBED
 from sparsebench.results import CaseResult
 
 _CPU = "/sys/devices/system/cpu"
@@ -166,7 +167,7 @@ def of_libraries(threads: int, loaded: Mapping[str, Any]) -> list[Doubt]:
 def of_results(results: Iterable[CaseResult]) -> list[Doubt]:
     """Return what is doubtful about samples: threads that did not run, rounds that are too few or not steady."""
     measured = [result for result in results if result.measured and result.samples_s]
-    return [*_idle_threads(measured), *_rounds(measured)]
+    return [*_idle_threads(measured), *_disturbed(measured), *_rounds(measured)]
 
 
 def _idle_threads(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
@@ -179,6 +180,17 @@ def _idle_threads(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
                 "see which CPUs are allowed, how many the control group grants, and what else runs on them",
                 ("taskset -c -p $$", "cat /sys/fs/cgroup/cpu.max", _WHO),
             )
+
+
+def _disturbed(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
+    groups = {r.group: (r.others_cpus or 0.0) / r.threads for r in measured}
+    count, most = sum(share > DISTURBED for share in groups.values()), max(groups.values(), default=0.0)
+    if count:
+        yield Doubt(
+            f"while {count} of {len(groups)} problems were timed, others took up to {most:.0%} of the CPUs",
+            "these were timed twice, and the calmer time counts, if that helped; stop other work and run again",
+            (_WHO,),
+        )
 
 
 def _rounds(measured: Sequence[CaseResult]) -> Iterator[Doubt]:

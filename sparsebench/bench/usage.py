@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic, process_time
 from typing import Any
 
 from sparsebench.bench import cgroup
@@ -13,6 +14,10 @@ from sparsebench.bench.machine import PROC, SYS, core_of
 # Columns of a line of /proc/stat (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal.
 _COLUMNS = 8
 _IDLE, _IOWAIT, _STEAL = 3, 4, 7
+# The system counts in ticks, by looking who runs at each: less than so many are nobody's.
+_FEWEST_TICKS = 3
+# Of the CPUs measured on, the share that others may take before a group of cases is disturbed.
+DISTURBED = 0.05
 
 
 def usage(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
@@ -79,3 +84,41 @@ def between(before: dict[str, Any], after: dict[str, Any], cpus: Sequence[int], 
 def _share(spans: dict[int, dict[str, float]], cpus: Sequence[int], what: str) -> float | None:
     total = sum(spans[cpu]["total_s"] for cpu in cpus)
     return sum(spans[cpu][what] for cpu in cpus) / total if total else None
+
+
+class Others:
+    """Tells how much of this process's CPUs others take: other processes, and the hypervisor."""
+
+    def __init__(self, proc: Path = PROC) -> None:
+        self._proc = proc
+        self._cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
+        self._stay = False
+        self.mark()
+
+    def mark(self) -> None:
+        """Begin to count."""
+        self._taken, self._since = self._seconds(), monotonic()
+
+    def cpus(self) -> float | None:
+        """Return how many CPUs others took since `mark`, on average; None where the system does not tell."""
+        now = self._seconds()
+        if now is None or self._taken is None:
+            return None
+        seconds = now - self._taken
+        if seconds < _FEWEST_TICKS / os.sysconf("SC_CLK_TCK"):
+            return 0.0
+        return seconds / (monotonic() - self._since)
+
+    def worth_another(self, taken: float | None, threads: int, attempts: int) -> bool:
+        """Whether to measure again what was disturbed: once, and never again once that has not helped."""
+        disturbed = taken is not None and taken > DISTURBED * threads
+        if attempts > 1:
+            self._stay = disturbed
+            return False
+        return disturbed and not self._stay
+
+    def _seconds(self) -> float | None:
+        found = [used for cpu, used in _cpus(self._proc).items() if int(cpu) in self._cpus]
+        if not found:
+            return None
+        return sum(used["busy_s"] + used["steal_s"] for used in found) - process_time()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sparsebench.cli.baseline import StoreFolder
+from sparsebench.cli.selection import globs
 
 
 def compare(
@@ -28,6 +29,14 @@ def compare(
             "--relative-to",
             help="Divide by this kernel's time of the same rounds; 'none' for no one's. Default: each case's baseline.",
             metavar="KERNEL",
+        ),
+    ] = None,
+    kernels: Annotated[
+        str | None,
+        typer.Option(
+            "--kernels",
+            help="Kernels to judge, as globs; default our own, and with '--vary libraries' all.",
+            metavar="GLOBS",
         ),
     ] = None,
     threshold: Annotated[
@@ -91,12 +100,13 @@ def compare(
         raise typer.Exit(EXIT_UNDECIDED)
     rival = "" if relative_to == "none" else relative_to
     limits = Limits(threshold, noise)
+    judged = globs(kernels) or (("*",) if "libraries" in (vary or ()) else None)
     comparisons = []
     for base, other in zip(bases, others, strict=True):
         known, doubts = known_noise(store, other)
         for doubt in doubts:
             typer.echo(f"warning: {doubt}", err=True)
-        found = compare_runs(base, other, relative_to=rival, limits=limits, noise=known)
+        found = compare_runs(base, other, relative_to=rival, limits=limits, noise=known, kernels=judged)
         comparisons.append(replace(found, base=named))
     write(comparisons, sys.stdout, form, explain=explain)
     codes = [comparison.exit_code for comparison in comparisons]

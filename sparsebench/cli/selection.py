@@ -53,7 +53,7 @@ def requested(
         suites=tuple(suites or ()),
         problems=tuple(problems or ()),
         threads=_thread_counts(threads),
-        kernels=tuple(part.strip() for part in kernels.split(",") if part.strip()) if kernels else None,
+        kernels=globs(kernels),
         where=where,
         level=level,
         seed=seed,
@@ -62,6 +62,11 @@ def requested(
         time_limit=time_limit,
         tune=tune,
     )
+
+
+def globs(text: str | None) -> tuple[str, ...] | None:
+    """Read ``--kernels``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) if text else None
 
 
 def _thread_counts(text: str | None) -> tuple[int | str, ...] | None:

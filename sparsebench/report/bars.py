@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sparsebench.kernel import OURS
 from sparsebench.report.cells import split
 from sparsebench.report.charts.facets import by_kernel, group_labeller, merged, with_speedup
 from sparsebench.report.frame import Record, variant_label
@@ -36,7 +37,7 @@ def _best(records: Sequence[Record]) -> Iterator[tuple[str, str, float, bool]]:
     for part in split(records, lambda record: (variant_label(record),)):
         means = [(merged(cases, "speedup")[0], name, cases[0]) for name, cases in by_kernel(part).items()]
         for ours in (True, False):
-            known = [mean for mean in means if (mean[2]["provider"] == "sparsebench") == ours]
+            known = [mean for mean in means if (mean[2]["provider"] == OURS) == ours]
             if known:
                 value, name, first = max(known, key=lambda mean: mean[0])
                 yield variant_label(first), name, value, ours

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from sparsebench.kernel import OURS
 from sparsebench.report.frame import Record
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def shown_kernels(records: Sequence[Record]) -> list[str]:
     """Return the baseline, then our kernels, then rivals, of those that ran or should have."""
     names = dict.fromkeys(r["kernel"] for r in records if r["status"] not in ("unavailable", "unsupported"))
     baseline = records[0]["baseline"]
-    ours = {r["kernel"] for r in records if r["provider"] == "sparsebench"}
+    ours = {r["kernel"] for r in records if r["provider"] == OURS}
     return sorted(names, key=lambda name: (name != baseline, name not in ours))
 
 

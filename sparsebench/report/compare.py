@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from sparsebench.bench.change import discoveries, largest_difference, over_cases, p_beyond, shift
 from sparsebench.bench.machine import key_hash
 from sparsebench.bench.stats import Interval, geomean
+from sparsebench.bench.usage import DISTURBED
 from sparsebench.errors import EXIT_FAILED, EXIT_OK, EXIT_THRESHOLD, EXIT_WRONG, InputError
+from sparsebench.kernel import OURS
 from sparsebench.noise import Key, Noise, key_of
 from sparsebench.report.metrics import duration
 from sparsebench.results import CaseResult
@@ -55,6 +58,10 @@ class Change:
     ----------
     floor
         Of a case, the relative change that two runs of one program may differ by; None where that was not measured.
+    own
+        Of a case, the factor by which its time changed, relative to nothing.
+    disturbed
+        Of a case, which run others took CPUs from while it was measured, and how many; "" if neither.
     """
 
     kernel: str
@@ -64,6 +71,8 @@ class Change:
     reason: str
     relative_to: str = ""
     floor: float | None = None
+    own: float = 1.0
+    disturbed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ def compare(
     relative_to: str | None = None,
     limits: Limits | None = None,
     noise: Noise | None = None,
+    kernels: Sequence[str] | None = None,
 ) -> Comparison:
     """Compare the cases that two runs share.
 
@@ -133,11 +143,14 @@ def compare(
         The kernel whose rounds each time is divided by; None for the baseline of each group, "" for none.
     noise
         What is known of the noise of cases on the machine of `head`.
+    kernels
+        Globs of the kernels to judge; None for our own. Of another library in the same version, a change is the
+        machine's doing; it is in `moved` and in what times are relative to.
 
     Raises
     ------
     InputError
-        If the runs share no measured case, or `relative_to` is in neither.
+        If the runs share no measured case of these kernels, or `relative_to` is in neither.
     """
     limits = limits or Limits()
     before, after = _by_key(base.results()), _by_key(head.results())
@@ -146,13 +159,20 @@ def compare(
         raise InputError(f"--relative-to: no case of both runs is of kernel '{relative_to}'")
     pairs = [(before[key], after[key]) for key in shared]
     both = [(old, new) for old, new in pairs if old.status == "ok" and new.status == "ok"]
+    judged = [(old, new) for old, new in both if _is_judged(new, kernels)]
     if not both:
         raise InputError(f"'{base.path}' and '{head.path}' share no measured case")
     broken = [new for old, new in pairs if old.status == "ok" and new.status in ("wrong", "failed", "timeout")]
-    changes = [_change(old, new, before, after, relative_to) for old, new in both]
+    if not judged and not broken:
+        known = ", ".join(sorted({new.kernel for _, new in both}))
+        asked = "of our own" if kernels is None else f"'{','.join(kernels)}'"
+        raise InputError(f"no kernel {asked} was measured in both runs; --kernels may name {known}")
+    changes = [_change(old, new, before, after, relative_to) for old, new in judged]
     if noise is not None:
-        changes = [_with_floor(change, new, noise, len(both)) for change, (_, new) in zip(changes, both, strict=True)]
-    cases = _judge_cases(changes, [new.median_s or 0.0 for _, new in both], limits)
+        changes = [
+            _with_floor(change, new, noise, len(judged)) for change, (_, new) in zip(changes, judged, strict=True)
+        ]
+    cases = _judge_cases(changes, judged, limits)
     rivals = {change.relative_to for change in changes} - {""}
     moved = {
         name: geomean([(new.median_s or 0) / (old.median_s or 1) for old, new in both if old.kernel == name])
@@ -161,7 +181,7 @@ def compare(
     return Comparison(
         str(base.path),
         str(head.path),
-        tuple(_judge_kernels(cases, limits)),
+        tuple(_judge_kernels([case for case in cases if not case.disturbed], limits)),
         tuple(cases),
         tuple(broken),
         moved,
@@ -204,28 +224,56 @@ def _change(
         "unknown",
         "",
         rival if relative else "",
+        own=(new.median_s or 1.0) / (old.median_s or 1.0),
+        disturbed=_disturbed(old, new),
     )
 
 
-def _judge_cases(changes: Sequence[Change], head_s: Sequence[float], limits: Limits) -> list[Change]:
+def _is_judged(case: CaseResult, kernels: Sequence[str] | None) -> bool:
+    if kernels is None:
+        return case.provider == OURS
+    return any(fnmatchcase(case.kernel, glob) for glob in kernels)
+
+
+def _disturbed(old: CaseResult, new: CaseResult) -> str:
+    for name, case in (("base", old), ("head", new)):
+        if (case.others_cpus or 0.0) > DISTURBED * case.threads:
+            return f"others took {case.others_cpus:.2f} CPUs while {name} was measured"
+    return ""
+
+
+def _judge_cases(
+    changes: Sequence[Change], pairs: Sequence[tuple[CaseResult, CaseResult]], limits: Limits
+) -> list[Change]:
     """Give each case its verdict; the share of false ones among all is held below 5 %."""
     least = 1 + limits.threshold
     slower = discoveries([p_beyond(change.factor, least) for change in changes])
     faster = discoveries([p_beyond(_inverse(change.factor), least) for change in changes])
     judged = []
-    for change, seconds, is_slower, is_faster in zip(changes, head_s, slower, faster, strict=True):
+    for change, (_, head), is_slower, is_faster in zip(changes, pairs, slower, faster, strict=True):
         verdict, reason = _verdict(change.factor, is_slower, is_faster, limits)
-        if verdict in ("slower", "faster"):
-            size = max(change.factor.estimate, 1 / change.factor.estimate) - 1
-            by = abs(seconds - seconds / change.factor.estimate)
-            if size < limits.noise:
-                verdict, reason = "ambiguous", f"{size:.1%} is within what processes differ by, {limits.noise:.0%}"
-            elif change.floor is not None and size < change.floor:
-                verdict, reason = "ambiguous", f"{size:.1%} is within this case's noise, {change.floor:.0%}"
-            elif by < limits.seconds:
-                verdict, reason = "ambiguous", f"{duration(by)} is below {duration(limits.seconds)}"
+        if verdict in ("slower", "faster") and (doubt := _doubt(change, head.median_s or 0.0, limits)):
+            verdict, reason = "ambiguous", doubt
         judged.append(replace(change, verdict=verdict, reason=reason))
     return judged
+
+
+def _doubt(change: Change, seconds: float, limits: Limits) -> str:
+    """Say why the change of a single case, which now takes so many seconds, proves nothing; "" if it may."""
+    if change.disturbed:
+        return change.disturbed
+    size = max(change.factor.estimate, 1 / change.factor.estimate) - 1
+    if size < limits.noise:
+        return f"{size:.1%} is within what processes differ by, {limits.noise:.0%}"
+    if change.floor is not None and size < change.floor:
+        return f"{size:.1%} is within this case's noise, {change.floor:.0%}"
+    if (by := abs(seconds - seconds / change.factor.estimate)) < limits.seconds:
+        return f"{duration(by)} is below {duration(limits.seconds)}"
+    # What the clock of a machine does to all kernels cancels; what a process does to the rival alone does not.
+    own = change.own if change.factor.estimate > 1 else 1 / change.own
+    if own < 1 + limits.threshold:
+        return f"its own time changed by {change.own - 1:+.1%}: it is {change.relative_to} that moved"
+    return ""
 
 
 def _judge_kernels(cases: Sequence[Change], limits: Limits) -> Iterator[Change]:
