@@ -38,6 +38,9 @@ class CaseResult:
     others_cpus
         How many of the CPUs measured on others took on average while the group was timed: other processes, and the
         hypervisor. None where the system does not tell.
+    round_trip_s
+        How long a cache line takes between the CPUs measured on, as `sparsebench.bench.distance` measures it: the
+        longer of before and after the group was timed. None for one thread, and where it cannot be measured.
     selection_s
         What of the median is listing the non-zero activations, timed apart; None for kernels that list none.
     stopped_by
@@ -92,6 +95,7 @@ class CaseResult:
     stopped_by: str = ""
     busy_threads: float | None = None
     others_cpus: float | None = None
+    round_trip_s: float | None = None
     prepare_s: float | None = None
     selection_s: float | None = None
     packed_bytes: int | None = None
@@ -244,7 +248,8 @@ COLUMNS = (
     "suite", "problem", "op", "shape", "pattern", "overlay", "lanes", "arrangement", "block", "weights", "density",
     "nnz", "act_density", "M", "K", "N", "pixels", "kernel", "provider", "level", "threads", "cache", "layout",
     "timed_in", "status", "error", "detail", "median_s", "ci_low_s", "ci_high_s", "rounds", "inner", "stopped_by",
-    "busy_threads", "others_cpus", "remarks", "prepare_s", "selection_s", "packed_bytes", "time_per_column_s",
-    "items_per_s", "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low", "speedup_ci_high",
-    "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group", "layers",
+    "busy_threads", "others_cpus", "round_trip_s", "remarks", "prepare_s", "selection_s", "packed_bytes",
+    "time_per_column_s", "items_per_s", "gflops_useful", "gflops_dense", "baseline", "speedup", "speedup_ci_low",
+    "speedup_ci_high", "roofline_s", "roofline_fraction", "bound", "max_rel_error", "kept_l1", "kept_l2", "group",
+    "layers",
 )  # fmt: skip

@@ -171,6 +171,16 @@ def test_what_was_measured_beside_other_work_proves_nothing(tmp_path: Path) -> N
     assert "1 of 12 cases left out: others took CPUs" in " ".join(shown.split())
 
 
+def test_times_of_cpus_that_were_moved_are_not_compared(tmp_path: Path) -> None:
+    near = make_run(tmp_path / "near", {}, seed=1, process=0.001)
+    base = changed(near, tmp_path / "base", "complementary", 1.0, round_trip_s=57e-9)
+    head = changed(near, tmp_path / "head", "complementary", 2.0, round_trip_s=375e-9)
+    found = case_of(compare(base, head), "complementary")
+    assert (found.verdict, found.reason) == ("ambiguous", "the CPUs were 57 ns apart in base and 375 ns apart in head")
+    head = changed(near, tmp_path / "near-too", "complementary", 2.0, round_trip_s=72e-9)
+    assert case_of(compare(base, head), "complementary").verdict == "slower"
+
+
 def broken(result: CaseResult, status: str) -> CaseResult:
     return replace(result, status=status, error="no", samples_s=[], median_s=None)  # type: ignore[arg-type]
 

@@ -124,6 +124,13 @@ def test_threads_that_did_not_run() -> None:
     assert said(slow) == ["of 4 threads asked for, never more than 2.1 ran at a time"]
 
 
+def test_cpus_that_were_moved() -> None:
+    near, far = case(threads=2, round_trip_s=57e-9), case(threads=2, round_trip_s=375e-9)
+    assert said([near, far]) == ["the CPUs were moved meanwhile: a cache line took 57 to 375 ns between them"]
+    assert said([far, far, near]) == said([near, far])
+    assert said([near, near, case(), case(threads=4, round_trip_s=375e-9)]) == []
+
+
 def test_too_few_rounds() -> None:
     assert said([case(), case(rounds=5)]) == ["1 of 2 cases have fewer than 6 rounds"]
     assert said([case(status="failed", rounds=0, samples_s=[], median_s=None)]) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sparsebench import isa
+from sparsebench.bench import worker
 from sparsebench.bench.sampler import Effort
 from sparsebench.bench.usage import Others
 from sparsebench.bench.worker import GroupRun
@@ -40,9 +41,9 @@ class MadeUp(Others):
         return self.left.pop(0)
 
 
-def measured(others: Others) -> CaseResult:
+def measured(others: Others, threads: int = 1) -> CaseResult:
     problem = Problem.parse("matmul:48x64x5:unstructured+0.9:f32")
-    group = Group("test", problem, ("csr",), 1, isa.active(), "csr")
+    group = Group("test", problem, ("csr",), threads, isa.active(), "csr")
     known = all_kernels(isa.active())
     (result,) = GroupRun(group, None, LastWeights(), known, others, Page(), Link()).run(QUICK)  # type: ignore[arg-type]
     assert result.status == "ok" and len(result.samples_s) == 3
@@ -62,3 +63,22 @@ def test_a_group_that_was_disturbed_is_timed_twice(taken: tuple[float | None, ..
 def test_where_it_does_not_help_nothing_is_timed_twice_again() -> None:
     others = MadeUp(0.9, 0.8, 0.9, 0.9)
     assert [measured(others).others_cpus for _ in range(3)] == [0.8, 0.9, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("trips_ns", "recorded_ns"),
+    [
+        ([50, 70], 70),
+        ([50, 370, 60, 50], 60),
+        ([50, 370, 370, 60], 370),
+        ([None, 370], 370),
+        ([None, None], None),
+    ],
+)
+def test_a_group_is_timed_twice_if_its_cpus_were_moved(
+    trips_ns: list[float | None], recorded_ns: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = list(trips_ns)
+    monkeypatch.setattr(worker, "round_trip_s", lambda threads: left.pop(0))
+    assert measured(MadeUp(*[0.0] * 2), threads=2).round_trip_s == recorded_ns
+    assert left == []

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparsebench.bench.distance import differ
 from sparsebench.bench.stats import remarks
 from sparsebench.bench.usage import DISTURBED
 from sparsebench.results import CaseResult
@@ -165,9 +166,9 @@ def of_libraries(threads: int, loaded: Mapping[str, Any]) -> list[Doubt]:
 
 
 def of_results(results: Iterable[CaseResult]) -> list[Doubt]:
-    """Return what is doubtful about samples: threads that did not run, rounds that are too few or not steady."""
+    """Return what is doubtful about samples: threads that did not run, CPUs that moved, rounds too few or unsteady."""
     measured = [result for result in results if result.measured and result.samples_s]
-    return [*_idle_threads(measured), *_disturbed(measured), *_rounds(measured)]
+    return [*_idle_threads(measured), *_disturbed(measured), *_moved(measured), *_rounds(measured)]
 
 
 def _idle_threads(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
@@ -191,6 +192,18 @@ def _disturbed(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
             "these were timed twice, and the calmer time counts, if that helped; stop other work and run again",
             (_WHO,),
         )
+
+
+def _moved(measured: Sequence[CaseResult]) -> Iterator[Doubt]:
+    for threads in sorted({result.threads for result in measured}):
+        trips = [r.round_trip_s for r in measured if r.threads == threads and r.round_trip_s is not None]
+        low, high = min(trips, default=None), max(trips, default=None)
+        if low and high and differ(low, high):
+            yield Doubt(
+                f"the CPUs were moved meanwhile: a cache line took {1e9 * low:.0f} to {1e9 * high:.0f} ns between them",
+                f"times on {threads} threads depend on it, and 'compare' leaves out what differs; pin virtual CPUs on"
+                " the host, or measure on bare metal",
+            )
 
 
 def _rounds(measured: Sequence[CaseResult]) -> Iterator[Doubt]:

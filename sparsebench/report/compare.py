@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from sparsebench.bench.change import discoveries, largest_difference, over_cases, p_beyond, shift
+from sparsebench.bench.distance import differ
 from sparsebench.bench.machine import key_hash
 from sparsebench.bench.stats import Interval, geomean
 from sparsebench.bench.usage import DISTURBED
@@ -61,7 +62,8 @@ class Change:
     own
         Of a case, the factor by which its time changed, relative to nothing.
     disturbed
-        Of a case, which run others took CPUs from while it was measured, and how many; "" if neither.
+        Of a case, what made its two times incomparable: others took CPUs from one of them, or the hypervisor moved
+        the CPUs apart; "" if nothing did.
     """
 
     kernel: str
@@ -236,9 +238,13 @@ def _is_judged(case: CaseResult, kernels: Sequence[str] | None) -> bool:
 
 
 def _disturbed(old: CaseResult, new: CaseResult) -> str:
-    for name, case in (("base", old), ("head", new)):
+    sides = (("base", old), ("head", new))
+    for name, case in sides:
         if (case.others_cpus or 0.0) > DISTURBED * case.threads:
             return f"others took {case.others_cpus:.2f} CPUs while {name} was measured"
+    if differ(old.round_trip_s, new.round_trip_s):
+        apart = [f"{1e9 * (case.round_trip_s or 0.0):.0f} ns apart in {name}" for name, case in sides]
+        return f"the CPUs were {' and '.join(apart)}"
     return ""
 
 
