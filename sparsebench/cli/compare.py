@@ -41,7 +41,7 @@ def compare(
     ] = None,
     threshold: Annotated[
         float, typer.Option("--threshold", help="Relative change that is worth a verdict.", min=0.0)
-    ] = 0.05,
+    ] = 0.03,
     noise: Annotated[
         float,
         typer.Option(

@@ -49,7 +49,7 @@ class Limits:
         Change of a rival's time beyond which its group of cases was disturbed in one of the runs.
     """
 
-    threshold: float = 0.05
+    threshold: float = 0.03
     noise: float = 0.15
     seconds: float = 50e-9
     rivals: float = 0.15
