@@ -126,6 +126,11 @@ def test_charts_are_drawn(opened: Page) -> None:
 def test_claims_come_first_with_their_verdicts(opened: Page) -> None:
     assert opened.locator("#claims .verdict").all_inner_texts() == ["holds", "falls short"]
     assert "C2: <more>" in opened.locator("#claims").inner_text()
+    # How a claim was judged is there for who asks, and leaves room for the chart on the first screen.
+    repro = opened.locator("#claims details code").first
+    assert not repro.is_visible()
+    opened.locator("#claims summary").first.click()
+    assert repro.is_visible() and repro.inner_text().startswith("sparsebench run --problem")
 
 
 def test_without_claims_the_page_says_how_to_get_some(tmp_path: Path) -> None:
