@@ -49,7 +49,7 @@ def compare(
             help="Change of a single case that two processes may differ by; more where 'sparsebench noise' found more.",
             min=0.0,
         ),
-    ] = 0.15,
+    ] = 0.25,
     vary: Annotated[
         list[str] | None,
         typer.Option(

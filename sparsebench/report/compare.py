@@ -40,9 +40,9 @@ class Limits:
     threshold
         Relative change that is worth a verdict, and the margin within which two runs are the same.
     noise
-        Change of a single case below which no verdict is given on it: what a process of its own does to a case. Four
-        runs of suite smoke with one build differed by up to 12 % in a case whose own interval was 2 %. A case's own
-        noise floor, where it has been measured, counts instead if it is larger.
+        Change of a single case below which no verdict is given on it: what a process of its own does to a case. Of 40
+        pairs of runs of one build (docs/comparing.md), four had cases that changed by 15 to 19 %. A case's own noise
+        floor, where it has been measured, counts instead if it is larger.
     seconds
         Change of a single case's time below which none is given.
     rivals
@@ -50,7 +50,7 @@ class Limits:
     """
 
     threshold: float = 0.03
-    noise: float = 0.15
+    noise: float = 0.25
     seconds: float = 50e-9
     rivals: float = 0.15
 
