@@ -41,7 +41,7 @@ class Limits:
         Relative change that is worth a verdict, and the margin within which two runs are the same.
     noise
         Change of a single case below which no verdict is given on it: what a process of its own does to a case. Of 40
-        pairs of runs of one build (docs/comparing.md), four had cases that changed by 15 to 19 %. A case's own noise
+        pairs of runs of one build (docs/comparing.md), six had cases that changed by 15 to 19 %. A case's own noise
         floor, where it has been measured, counts instead if it is larger.
     seconds
         Change of a single case's time below which none is given.
