@@ -68,6 +68,9 @@ class Kernel:
     `sparsebench.conv_plan.prepare_conv` fuses with them: `bias`, `relu`, `winners`.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
+    `engine` kernels of op "network" run it as the user of a dense engine does, with ReLU for k-winners, and with the
+    weights that are stored or with dense ones: see `sparsebench.nets.engines`.
+    `runtime` names the process of its own that a library with its own threads is loaded in; "" is the worker itself.
     """
 
     name: str
@@ -82,6 +85,8 @@ class Kernel:
     timed_in: Literal["native", "python"] = "native"
     missing: str | None = None
     version: str = ""
+    engine: Literal["", "stored", "dense"] = ""
+    runtime: str = ""
 
 
 @dataclass(slots=True)

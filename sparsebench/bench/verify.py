@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.convolution import im2col
-from sparsebench.kernel import Plan
+from sparsebench.kernel import Kernel, Plan
 from sparsebench.layouts import restore
 from sparsebench.operands import Operands, Weights
 from sparsebench.results import Status
@@ -46,8 +46,8 @@ class Reference:
     magnitude: NDArray[np.float64]
     length: int
 
-    def judge(self, plan: Plan, out: NDArray[np.float32]) -> Verdict:
-        """Check the output that a plan gave in its own layout."""
+    def judge(self, plan: Plan, out: NDArray[np.float32], kernel: Kernel | None = None) -> Verdict:
+        """Check the output that a plan gave in its own layout; the same for every kernel."""
         rows, columns = self.y.shape[:2]
         return check(restore(out, rows, columns, plan.layout), self)
 
@@ -100,8 +100,8 @@ def _apply(operands: Operands, absolute: bool) -> NDArray[np.float64]:
 class Judge(Protocol):
     """Knows the right answer of a problem."""
 
-    def judge(self, plan: Any, out: NDArray[np.float32]) -> Verdict:
-        """Check what a plan gave, in its own layout."""
+    def judge(self, plan: Any, out: NDArray[np.float32], kernel: Kernel | None = None) -> Verdict:
+        """Check what a plan of a kernel gave, in its own layout."""
 
 
 def judge_of(operands: Operands | NetworkOperands) -> Judge:

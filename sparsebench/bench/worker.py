@@ -204,7 +204,8 @@ class GroupRun:
 
     def _judge(self, name: str) -> None:
         plan = self.plans[name][0]
-        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1])
+        kernel = next(kernel for kernel in self.kernels if kernel.name == name)
+        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1], kernel)
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
