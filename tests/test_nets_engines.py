@@ -74,9 +74,11 @@ def test_float32_is_right_and_bfloat16_is_not(weights: EngineWeights) -> None:
     assert "float64 says" in verdict.error
 
 
-def test_another_epsilon_allows_for_more() -> None:
+def test_bfloat16_is_right_where_that_is_what_an_engine_computes_in() -> None:
     engine = for_engine(NET)
-    assert engine_reference(engine, X, epsilon=2.0**-7).judge(in_float32(engine, X, bits=8)).status == "ok"
+    known = engine_reference(engine, X, "bf16")
+    assert known.judge(in_float32(engine, X, bits=8)).status == "ok"
+    assert known.judge(in_float32(engine, X[::-1], bits=8)).status == "wrong"
 
 
 def test_what_is_not_written_is_wrong() -> None:

@@ -13,7 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsebench.bench.verify import EPSILON, Verdict, mistrusted
+from sparsebench.bench.verify import BF16_EPSILON, EPSILON, Verdict, mistrusted
+from sparsebench.kernel import Dtype
 from sparsebench.nets.base import Layer, Weighted
 from sparsebench.nets.layers import GELU, KWinners, KWinners2d, ReLU
 from sparsebench.nets.network import Sequential
@@ -91,7 +92,7 @@ class EngineReference:
         return mistrusted(self.y, relative) or Verdict("ok", relative)
 
 
-def engine_reference(network: Sequential, x: NDArray[np.float32], epsilon: float = EPSILON) -> EngineReference:
+def engine_reference(network: Sequential, x: NDArray[np.float32], dtype: Dtype = "f32") -> EngineReference:
     """Compute what `for_engine` returned in float64, and what comes of errors in every layer.
 
     A layer's output may be off by 4 sqrt(n) roundings of its sums of magnitudes, n being its longest reduction. Passes
@@ -99,8 +100,8 @@ def engine_reference(network: Sequential, x: NDArray[np.float32], epsilon: float
 
     Parameters
     ----------
-    epsilon
-        Of the numbers that the engine computes in; a rounding is half of it.
+    dtype
+        What the engine computes in; "bf16" rounds weights, inputs and outputs of each layer to it.
 
     Raises
     ------
@@ -115,9 +116,9 @@ def engine_reference(network: Sequential, x: NDArray[np.float32], epsilon: float
         if isinstance(layer, Weighted):
             # Of zeros that are stored nothing is rounded.
             length = int(np.count_nonzero(network.parameters[f"{name}.weight"].reshape(layer.matrix), axis=2).max())
-            sizes[name] = _allowed(length, epsilon) * apply(magnitudes, name, np.abs(source))
+            sizes[name] = _allowed(length, dtype) * apply(magnitudes, name, np.abs(source))
         elif isinstance(layer, GELU):
-            sizes[name] = _allowed(0, epsilon) * np.abs(exact[name])
+            sizes[name] = _allowed(0, dtype) * np.abs(exact[name])
         source = exact[name]
     rng = np.random.default_rng(0)
     y = exact[network.names[-1]]
@@ -125,8 +126,10 @@ def engine_reference(network: Sequential, x: NDArray[np.float32], epsilon: float
     return EngineReference(y, _MARGIN * worst)
 
 
-def _allowed(length: int, epsilon: float) -> float:
-    return float(_SIGMAS * np.sqrt(length) + _MORE_ROUNDINGS) * epsilon / 2
+def _allowed(length: int, dtype: Dtype) -> float:
+    """Return the error of a sum of products over that of their magnitudes; bf16's as in `sparsebench.bench.verify`."""
+    rounding = float(_SIGMAS * np.sqrt(length) + _MORE_ROUNDINGS) * EPSILON / 2
+    return rounding + (1.5 * BF16_EPSILON if dtype == "bf16" else 0)
 
 
 def _disturbed(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.bench.verify import EPSILON, Verdict, mistrusted
-from sparsebench.kernel import Kernel
+from sparsebench.kernel import Dtype, Kernel
 from sparsebench.nets.base import Weighted
 from sparsebench.nets.compile import CompiledNetwork, Stage
 from sparsebench.nets.engines import EngineReference, EngineWeights, engine_reference, for_engine
@@ -33,7 +33,7 @@ class NetworkReference:
 
     operands: NetworkOperands
     _traced: dict[int, tuple[Verdict, Floats]] = field(default_factory=dict, init=False)
-    _engines: dict[EngineWeights, EngineReference] = field(default_factory=dict, init=False)
+    _engines: dict[tuple[EngineWeights, Dtype], EngineReference] = field(default_factory=dict, init=False)
 
     def judge(self, plan: Any, out: Floats, kernel: Kernel | None = None) -> Verdict:
         """Check every stage of a plan on the whole batch, and that `out` is what the stages gave, bit by bit.
@@ -41,10 +41,11 @@ class NetworkReference:
         Of another library's kernel the end alone is known: it is checked as `sparsebench.nets.engines` says.
         """
         if kernel is not None and kernel.engine:
-            if kernel.engine not in self._engines:
+            key = kernel.engine, kernel.dtype
+            if key not in self._engines:
                 network = for_engine(self.operands.weights, kernel.engine)
-                self._engines[kernel.engine] = engine_reference(network, self.operands.x)
-            return self._engines[kernel.engine].judge(out)
+                self._engines[key] = engine_reference(network, self.operands.x, kernel.dtype)
+            return self._engines[key].judge(out)
         return self._judge_stages(plan, out)
 
     def _judge_stages(self, plan: CompiledNetwork, out: Floats) -> Verdict:
