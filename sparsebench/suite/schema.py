@@ -135,8 +135,8 @@ class ProblemTable(_Table):
     x_layout: Layouts = Field(["row"], description="blocked: each kernel gets X and Y in its own best layout.")
     kernels: Globs = Field(
         ["*"],
-        description="Names, * and ? in them standing for any part; '*' alone is every kernel but the peers (libraries of"
-        " 'pip install sparsebench[peers]'), 'peers' these.",
+        description="Names, in which * stands for anything. '*' alone is every kernel but the peers, 'peers' is these:"
+        " libraries with threads of their own, from the extra 'peers'.",
     )
     seed: Annotated[int, Field(ge=0)] = 0
 
