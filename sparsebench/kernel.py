@@ -70,6 +70,8 @@ class Kernel:
     `sparsebench.conv_plan.prepare_conv` fuses with them: `bias`, `relu`, `winners`.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
+    `engine` kernels of op "network" run it as the user of a dense engine does, with ReLU for k-winners, and with the
+    weights that are stored or with dense ones: see `sparsebench.nets.engines`.
     A kernel whose library brings threads of its own names a `runtime`: all kernels of that name are prepared and timed
     in one process that loads nothing else, see `sparsebench.bench.satellite`. Its module must import the library in
     functions only; if it has a function `load(threads)`, that is called before the first of them is prepared.
@@ -90,6 +92,7 @@ class Kernel:
     version: str = ""
     runtime: str = ""
     dtype: Dtype = "f32"
+    engine: Literal["", "stored", "dense"] = ""
     module: str = ""
 
 

@@ -15,7 +15,7 @@ import sys
 import uuid
 import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -213,15 +213,10 @@ class GroupRun:
             self.arrays[layout] = (arrange(self.operands.x, layout), out)
         return self.arrays[layout]
 
-    def _judge_of(self, name: str) -> Judge:
-        from sparsebench.bench.verify import Reference
-
-        (dtype,) = (kernel.dtype for kernel in self.able if kernel.name == name)
-        return replace(self.judge, dtype=dtype) if isinstance(self.judge, Reference) else self.judge
-
     def _judge(self, name: str) -> None:
         plan = self.plans[name][0]
-        verdict = self._judge_of(name).judge(plan, self._arrays(plan.layout)[1])
+        (kernel,) = (kernel for kernel in self.able if kernel.name == name)
+        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1], kernel)
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
