@@ -99,3 +99,10 @@ def kernels(op: str = "matmul", level: str | None = None) -> dict[str, Kernel]:
 def all_kernels(level: str | None = None) -> dict[str, dict[str, Kernel]]:
     """Kernels of every op, by op and name; raises as `kernels` does."""
     return {op: kernels(op, level) for op in OPS}
+
+
+def peers(level: str | None = None) -> frozenset[str]:
+    """Names of the kernels that run in processes of their own: what suites leave out unless they ask for it."""
+    return frozenset(
+        kernel.name for named in all_kernels(level).values() for kernel in named.values() if kernel.runtime
+    )
