@@ -13,13 +13,12 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 from sparsebench import isa
-from sparsebench.baselines import supports_im2col
+from sparsebench.baselines import square_blocks, supports_im2col, supports_square_blocks
 from sparsebench.candidates import keep_fastest, layouts
 from sparsebench.errors import UnavailableError
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Plan
 from sparsebench.layouts import Layout
-from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
@@ -89,26 +88,6 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     routines = _sparse_routines(problem, layouts(problem))
     candidates = [partial(mkl.csr, *operands, *routine, EXPECTED_CALLS) for routine in routines]
     return keep_fastest("csr", candidates, problem, weights, threads)
-
-
-def square_blocks(problem: Problem) -> list[int]:
-    """Square block sizes that hold the pattern without fill and divide the matrix: MKL's BSR knows no other."""
-    if not isinstance(problem.pattern, Block):
-        return []
-    rows, cols = problem.pattern.rows, problem.pattern.cols
-    return [
-        size
-        for size in range(2, min(rows, cols) + 1)
-        if rows % size == cols % size == problem.M % size == problem.K % size == 0
-    ]
-
-
-def _supports_bsr(problem: Problem) -> str | None:
-    if not isinstance(problem.pattern, Block):
-        return "needs pattern 'block'"
-    if not square_blocks(problem):
-        return f"no square block divides both {problem.pattern} and {problem.M} x {problem.K}"
-    return None
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -195,7 +174,7 @@ KERNELS = [
         dense=True,
     ),
     _kernel("mkl-csr", "mkl_sparse_s_mm on an optimised CSR handle", _any, _prepare_csr),
-    _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", _supports_bsr, _prepare_bsr),
+    _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", supports_square_blocks, _prepare_bsr),
     _kernel(
         "mkl-im2col",
         "im2col and sgemm, the columns written in the timed call",
