@@ -5,15 +5,21 @@ Names are ``format`` or ``library-format``; `tests/test_kernel_kinds.py` holds e
 
 from __future__ import annotations
 
-# A convolution by way of a product is dense unless the name goes on.
-_DENSE = ("dense", "im2col")
-_ALIASES = {"bsr": "block", "im2col": "dense"}
+# A convolution by way of a product is dense unless the name goes on; engines compute dense products, convolutions and
+# networks unless theirs says otherwise.
+_DENSE = ("dense", "im2col", "conv", "compile", "net")
+_ALIASES = {"bsr": "block"} | dict.fromkeys(_DENSE, "dense")
 _SKIPS_ZEROS = ("complementary-ss",)
 
 
 def is_dense(kernel: str) -> bool:
     """Whether it multiplies by every weight, zeros included."""
     return kernel.rpartition("-")[2] in _DENSE and "sparse" not in kernel
+
+
+def in_float32(kernel: str) -> bool:
+    """Whether it computes in float32: what does not is shown, but is no rival of what does."""
+    return kernel.rpartition("-")[2] != "bf16"
 
 
 def skips_zeros(kernel: str) -> bool:
