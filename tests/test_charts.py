@@ -26,7 +26,7 @@ from sparsebench.report.charts.facets import full_table
 from sparsebench.report.charts.model import Chart, Panel, Series
 from sparsebench.report.charts.style import COLOURS, MARKERS, styles
 from sparsebench.report.figures import save
-from sparsebench.report.kernel_kinds import is_dense, skips_zeros, storage
+from sparsebench.report.kernel_kinds import in_float32, is_dense, skips_zeros, storage
 from sparsebench.report.loaded import Loaded, load
 from sparsebench.report.scale import Scale, apart, span, ticks
 from sparsebench.results import CaseResult
@@ -70,6 +70,7 @@ def test_names_say_what_kernels_do() -> None:
         for name, kernel in kernels.items():
             assert is_dense(name) == kernel.dense, name
             assert skips_zeros(name) == kernel.skips_zeros, name
+            assert in_float32(name) == (kernel.dtype == "f32"), name
 
 
 def test_a_format_has_one_colour_and_an_owner_one_marker() -> None:

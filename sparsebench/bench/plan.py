@@ -290,7 +290,9 @@ def set_roof(
     ceilings: dict[tuple[str, int], Ceilings],
     caches: dict[str, int | None],
 ) -> None:
-    """Say what this machine would allow a case to take at best."""
+    """Say what this machine would allow a case to take at best; ceilings are of float32 alone."""
+    if kernel.dtype != "f32":
+        return
     needed = work(result, dense=kernel.dense, skips_zeros=kernel.skips_zeros)
     if needed is None:
         return

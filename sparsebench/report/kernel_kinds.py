@@ -5,8 +5,9 @@ Names are ``format`` or ``library-format``; `tests/test_charts.py` holds every r
 
 from __future__ import annotations
 
-# A convolution by way of a product, and what an engine makes of a layer or a network, is dense unless the name goes on.
-_DENSE = ("dense", "im2col", "conv", "net", "compile")
+# A convolution by way of a product is dense unless the name goes on; engines compute dense products, convolutions and
+# networks unless theirs says otherwise.
+_DENSE = ("dense", "im2col", "conv", "compile", "net")
 _ALIASES = {"bsr": "block", "im2col": "dense", "conv": "dense"}
 _SKIPS_ZEROS = ("complementary-ss",)
 # Of an engine that runs a network with weights that are not the network's; ours is called net-dense.
@@ -18,9 +19,14 @@ def is_dense(kernel: str) -> bool:
     return kernel.rpartition("-")[2] in _DENSE and "sparse" not in kernel
 
 
+def in_float32(kernel: str) -> bool:
+    """Whether it computes in float32: what does not is shown, but is no rival of what does."""
+    return kernel.rpartition("-")[2] != "bf16"
+
+
 def is_peer(kernel: str) -> bool:
-    """Whether it computes what ours do, in float32: not in bfloat16, and not with other weights."""
-    return "bf16" not in kernel and not kernel.endswith(_OTHER_WEIGHTS)
+    """Whether it computes what ours do: in float32, and not with other weights."""
+    return in_float32(kernel) and not kernel.endswith(_OTHER_WEIGHTS)
 
 
 def skips_zeros(kernel: str) -> bool:
