@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sparsebench
+from sparsebench.candidates import layouts
 from sparsebench.errors import InputError
+from sparsebench.layouts import Layout
 from sparsebench.window import Window
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ _MOST_BYTES = (2 << 30) - (1 << 20)
 # "left": MatMul(W, X). "right": X^T [N, K] by the constant W^T, as in a linear layer of N tokens; Y is [N, M] then.
 # "conv": X as a map [1, K, 1, N], W as M filters of 1 x 1.
 Form = Literal["left", "right", "conv"]
+IN_WORDS: dict[Form, str] = {"left": "MatMul(W, X)", "right": "MatMul(X', W')", "conv": "1x1 Conv"}
 
 
 @dataclass
@@ -112,6 +115,14 @@ def window_attributes(window: Window, *, dilated: bool = True) -> dict[str, Any]
         "pads": [*window.padding, *window.padding],
     }
     return attributes | ({"dilations": list(window.dilation)} if dilated else {})
+
+
+def product_forms(problem: Problem) -> list[tuple[Form, Layout]]:
+    """Return the forms in which an engine may be given a product, and the layout of X and Y in each."""
+    forms: list[tuple[Form, Layout]] = [("left", "row"), ("conv", "row")]
+    # A single column lies in memory as its transpose does.
+    right: tuple[Layout, ...] = ("row",) if problem.N == 1 else layouts(problem)[1:]
+    return forms + [("right", layout) for layout in right]
 
 
 def layer_model(problem: Problem, dense: NDArray[np.float32], form: Form = "left") -> ModelProto:

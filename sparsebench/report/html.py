@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sparsebench import __version__
 from sparsebench.bench.machine import key_hash
 from sparsebench.errors import InputError
-from sparsebench.report import break_even, break_even_table, charts, notes
+from sparsebench.report import break_even, break_even_table, charts, notes, peers, peers_table
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
 from sparsebench.report.charts.style import COLOURS, Style, styles
@@ -82,6 +82,9 @@ def page(loaded: Loaded) -> str:
         first=next((s for s in sections if s.chart.name == "overview"), None),
         sections=[section for section in sections if section.chart.name != "overview"],
         break_evens=break_even_table.tables(break_even.find(loaded)),
+        peers=peers_table.tables(peers.find(loaded)),
+        fairness=peers.FAIRNESS,
+        absent=notes.unavailable(records),
         warnings=[(folder.path.name, folder.warnings()) for folder in loaded.folders if folder.warnings()],
         troubles=notes.troubles(records, {record["problem"]: record["problem"] for record in records}),
         notes=notes.general(records),
