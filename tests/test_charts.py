@@ -190,7 +190,7 @@ def test_break_even_is_a_chart_too(varied: Loaded) -> None:
 
 def test_charts_with_nothing_to_show_are_left_out(tmp_path: Path) -> None:
     one = load([make_run(tmp_path / "run", [*make_cases(shapes=[(512, 512)], sizes=[1])], ceilings={})])
-    assert [c.name for c in charts.make(one)] == ["overview", "prepare", "bytes"]
+    assert [c.name for c in charts.make(one)] == ["overview", "peers", "prepare", "bytes"]
     with pytest.raises(InputError, match="nothing to show"):
         charts.make(one, ["batch"])
     with pytest.raises(InputError, match="'bach' is not known; known: overview, "):

@@ -9,8 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx.reference import ReferenceEvaluator
+from typer.testing import CliRunner
 
 from sparsebench import nets, weights
+from sparsebench.cli.app import app
 from sparsebench.errors import InputError
 from sparsebench.nets import (
     GELU,
@@ -100,3 +102,39 @@ def test_a_network_without_weights_is_refused() -> None:
 def test_a_batch_of_none_is_refused() -> None:
     with pytest.raises(InputError, match="batch is 0"):
         network_model(EVERY_LAYER, 0)
+
+
+def test_export_writes_what_it_is_asked_for(tmp_path: Path) -> None:
+    for options, says, kinds in (
+        ((), "127,720 weights", {"TopK"}),
+        (("--for-engine", "--batch", "3"), "127,720 weights", {"Relu"}),
+        (("--for-engine", "--dense"), "2,522,000 weights", {"Relu"}),
+    ):
+        path = tmp_path / "gsc.onnx"
+        done = CliRunner().invoke(app, ["export", "gsc", "-o", str(path), *options])
+        assert done.exit_code == 0, done.output
+        assert says in done.output
+        model = onnx.load(path)
+        assert {node.op_type for node in model.graph.node} & {"TopK", "Relu"} == kinds
+        (side, *_) = model.graph.input[0].type.tensor_type.shape.dim
+        assert (side.dim_value, side.dim_param) == ((3, "") if "--batch" in options else (0, "N"))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("gsx", "-o", "x.onnx"), "gsc"),
+        (("gsc", "-o", "x.onnx", "--dense"), "--for-engine"),
+        (("gsc", "-o", "no/x.onnx"), "cannot write no/x.onnx"),
+        (("gsc", "-o", "x.onnx", "--batch", "0"), "batch is 0"),
+        (("gsc", "-o", "x.onnx", "--weights", "no.npz"), "no.npz"),
+        (("gsc", "-o", "x.onnx", "--weights", "no.npz", "--seed", "3"), "leave out --seed"),
+    ],
+)
+def test_export_refuses_what_it_cannot_do(
+    options: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["export", *options])
+    assert isinstance(done.exception, InputError)
+    assert says in str(done.exception)

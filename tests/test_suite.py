@@ -245,7 +245,7 @@ def test_shipped_suites_are_valid() -> None:
     assert {"columns", "dlmc", "minilm", "poster", "scaling", "smoke"} <= set(names)
     known = {op: list(named) for op, named in registry.all_kernels().items()}
     for name in set(names) - {"dlmc", "minilm"}:
-        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4")
+        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4", peers=registry.peers())
     groups = suite.expand(suite.load("poster"), kernel_names=KNOWN, cores=2, level="v4")
     assert len(groups) == (5 * 8 * 5 + 5 * 5 + 2 * 3 * 4 - 2 * 3 + 2 * 2 * 2) * 2
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from packaging.version import Version
 
+from sparsebench.baselines import installed
 from sparsebench.candidates import keep_fastest
 from sparsebench.kernel import Kernel, Matrix, Plan
 from sparsebench.layouts import Layout, flat
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
 
-INSTALL = "pip install onnxruntime"
 # Idle threads spin for so long before they sleep: a fraction of a millisecond, as those of OpenMP in `pool.SPIN`. By
 # default they spin for longer than 20 ms, on the cores that the next kernel is timed on.
 SPIN_US = 200
@@ -141,13 +140,6 @@ def _any(problem: Problem) -> None:
     return None
 
 
-def _version() -> str:
-    try:
-        return metadata.version("onnxruntime")
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def _kernel(
     name: str,
     op: str,
@@ -155,7 +147,6 @@ def _kernel(
     prepare: Callable[..., Plan],
     engine: Literal["", "stored", "dense"] = "",
 ) -> Kernel:
-    version = _version()
     return Kernel(
         name,
         op,
@@ -165,10 +156,9 @@ def _kernel(
         prepare,
         dense=True,
         timed_in="python",
-        missing=None if version else f"ONNX Runtime is not installed: {INSTALL}",
-        version=version,
         runtime="onnxruntime",
         engine=engine,
+        **installed("onnxruntime", "ONNX Runtime"),
     )
 
 

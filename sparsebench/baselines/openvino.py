@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparsebench.baselines import installed
 from sparsebench.candidates import Candidate, keep_fastest
 from sparsebench.kernel import Kernel, Matrix, Plan
 from sparsebench.layouts import Layout, flat
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
 
-INSTALL = "pip install openvino"
 # From which share of zeros on weights may be stored sparse.
 SPARSE_FROM = 0.5
 # Beyond so many requests the batch is not cut into single inputs.
@@ -183,13 +182,6 @@ def _any(problem: Problem) -> None:
     return None
 
 
-def _version() -> str:
-    try:
-        return metadata.version("openvino")
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 def _kernel(
     name: str,
     op: str,
@@ -197,7 +189,7 @@ def _kernel(
     prepare: Callable[..., Plan],
     engine: Literal["", "stored", "dense"] = "",
 ) -> Kernel:
-    version, sparse = _version(), "sparse" in name
+    sparse = "sparse" in name
     return Kernel(
         name,
         op,
@@ -207,10 +199,9 @@ def _kernel(
         partial(prepare, name, sparse) if not engine else partial(prepare, name, engine, sparse),
         dense=not sparse,
         timed_in="python",
-        missing=None if version else f"OpenVINO is not installed: {INSTALL}",
-        version=version,
         runtime="openvino",
         engine=engine,
+        **installed("openvino", "OpenVINO"),
     )
 
 

@@ -17,7 +17,7 @@ from sparsebench.errors import InputError
 from sparsebench.report import break_even, break_even_table, charts, notes, peers, peers_table
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
-from sparsebench.report.charts.style import COLOURS, Style, styles
+from sparsebench.report.charts.style import COLOURS, ROLES, Style, styles
 from sparsebench.report.svg import WIDE, extent, grid_svg, panel_svg, swatch
 from sparsebench.report.thresholds import evaluate
 from sparsebench.report.verdicts.lines import Checked, Line, lines
@@ -70,7 +70,7 @@ def page(loaded: Loaded) -> str:
     )
     found = charts.make(loaded)
     kernels = list(dict.fromkeys(record["kernel"] for record in loaded.records))
-    looks = styles(kernels)
+    looks = styles(kernels) | ROLES
     sections = [_section(chart, looks) for chart in found]
     records = loaded.records
     return environment.get_template("report.html").render(

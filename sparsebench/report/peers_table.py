@@ -37,13 +37,14 @@ def _setting(record: Record) -> tuple[object, ...]:
 
 def _table(contests: Sequence[Contest]) -> Table:
     first = contests[0].record
-    about = "networks" if first["op"] == "network" else f"{variant_label(first)} {sparsity_text(first['density'])}"
-    parts = [first.get("run"), first["suite"], f"{first['op']} {about}", *machine_labels(first)]
+    about = f"{first['op']} {variant_label(first)} {sparsity_text(first['density'])}"
+    about = "networks" if first["op"] == "network" else about
+    parts = [first.get("run"), first["suite"], about, *machine_labels(first)]
     return Table(
         title=", ".join(str(part) for part in parts if part),
-        subtitle="time of the best dense rival; speed-ups over it of the best sparse rival and of our best kernel",
+        subtitle="best dense rival: its time; best sparse rival and our best kernel: speed-ups over it",
         labels=(size_head(first), "N"),
-        columns=("dense rival", "sparse rival", "ours"),
+        columns=("dense", "sparse", "ours"),
         rows=tuple(_row(contest) for contest in contests),
         notes=tuple(_means(contests)),
     )

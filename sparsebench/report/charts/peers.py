@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from sparsebench.bench.stats import geomean
 from sparsebench.report.cells import split
-from sparsebench.report.charts.facets import FACETS, group_labeller, of, panels
+from sparsebench.report.charts.facets import FACETS, group_labeller, of
 from sparsebench.report.charts.model import Axis, Chart, Panel, Point, Series
 from sparsebench.report.charts.style import BEST_DENSE, BEST_OURS, BEST_SPARSE
-from sparsebench.report.frame import Record, variant_label
+from sparsebench.report.frame import Record, sparsity_text, variant_label
 from sparsebench.report.metrics import duration
 from sparsebench.report.peers import Best, Contest, find
 
@@ -26,8 +26,8 @@ _ROLES: dict[str, Callable[[Contest], Best | None]] = {
 }
 # What a row may be, from most to least telling.
 _ROWS: tuple[Callable[[Record], str], ...] = (
-    lambda record: f"{FACETS['shape'](record)}, {FACETS['N'](record)}, {FACETS['density'](record)}",
-    lambda record: f"{FACETS['shape'](record)}, {FACETS['density'](record)}",
+    lambda record: f"{FACETS['shape'](record)}, {FACETS['N'](record)}",
+    FACETS["shape"],
     variant_label,
 )
 
@@ -37,8 +37,9 @@ def peers(loaded: Loaded) -> Chart | None:
     found = find(loaded)
     if not found:
         return None
-    by_record = {id(contest.record): contest for contest in found}
-    records = [contest.record for contest in found]
+    # Nothing here is over the baseline, so cases of different ones stand together.
+    records = [contest.record | {"baseline": ""} for contest in found]
+    by_record = {id(record): contest for record, contest in zip(records, found, strict=True)}
     label = group_labeller(records)
     return Chart(
         "peers",
@@ -46,14 +47,35 @@ def peers(loaded: Loaded) -> Chart | None:
         "Speed-up over the best dense rival of each problem, which is at 1: of the best sparse rival, and of our best"
         " sparse kernel. Rivals are other libraries' kernels in float32. Whiskers: 95% interval, no narrower than that"
         " of the mean of the cases.",
-        x=Axis("speed-up over the best dense rival", ratio=True),
+        x=Axis("speed-up", ratio=True),
         y=Axis("", rows=("",)),
         panels=tuple(
-            _panel(label(part[0]), title, [by_record[id(record)] for record in part])
+            _panel(label(part[0]), _title(part), [by_record[id(record)] for record in part])
             for group in split(records, lambda record: (label(record),))
-            for title, part in panels(group, (("variant", "density"), ("variant",)), _MOST_PANELS)
+            for part in _parted(group)
         ),
     )
+
+
+def _parted(records: Sequence[Record]) -> list[list[Record]]:
+    """Part cases by op, pattern and, unless those are many, sparsity; networks have their own and stay together."""
+
+    def kind(record: Record) -> tuple[object, ...]:
+        return record["op"], variant_label(record)
+
+    def finest(record: Record) -> tuple[object, ...]:
+        return (*kind(record), None if record["op"] == "network" else record["density"])
+
+    parts = split(records, finest)
+    return parts if len(parts) <= _MOST_PANELS else split(records, kind)
+
+
+def _title(part: Sequence[Record]) -> str:
+    first = part[0]
+    if first["op"] == "network":
+        return "networks"
+    densities = {record["density"] for record in part}
+    return ", ".join([first["op"], variant_label(first), *map(sparsity_text, densities if len(densities) == 1 else ())])
 
 
 def _panel(group: str, title: str, contests: Sequence[Contest]) -> Panel:

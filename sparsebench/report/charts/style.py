@@ -39,14 +39,14 @@ class Style:
 
 # What the chart of peers calls the best of each kind, whichever kernel that is.
 BEST_DENSE, BEST_SPARSE, BEST_OURS = "best dense rival", "best sparse rival", "our best"
-_ROLES = {BEST_DENSE: Style(0, "", "square"), BEST_SPARSE: Style(1, "", "diamond"), BEST_OURS: Style(3, "", "circle")}
+ROLES = {BEST_DENSE: Style(0, "", "square"), BEST_SPARSE: Style(1, "", "diamond"), BEST_OURS: Style(3, "", "circle")}
 
 
 def styles(kernels: Sequence[str]) -> dict[str, Style]:
-    """Return a style for each kernel and role; a kernel has the same in every chart of the same kernels."""
+    """Return a style for each kernel; the same kernel has the same in every chart of the same kernels."""
     unknown = [name for name in dict.fromkeys(map(storage, kernels)) if name not in _KNOWN]
     colours = _KNOWN | {name: _SPARE[number % len(_SPARE)] for number, name in enumerate(unknown)}
-    return _ROLES | {name: Style(colours[storage(name)], *_owner(name)) for name in kernels}
+    return {name: Style(colours[storage(name)], *_owner(name)) for name in kernels}
 
 
 def _owner(kernel: str) -> tuple[str, str]:
