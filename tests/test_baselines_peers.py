@@ -20,7 +20,7 @@ from sparsebench.layouts import arrange
 from sparsebench.memory import aligned_empty
 from sparsebench.operands import operands_of
 from sparsebench.problem import Problem
-from sparsebench.report.kernel_kinds import in_float32
+from sparsebench.report.kernel_kinds import in_float32, is_peer
 
 DISTRIBUTIONS = {
     "torch": "torch",
@@ -124,6 +124,7 @@ def test_bfloat16_is_no_rival_of_float32() -> None:
     (kernel,) = (kernel for kernel in PEERS if kernel.name == "torch-bf16")
     assert (kernel.dtype, kernel.dense) == ("bf16", False)
     assert not in_float32(kernel.name) and in_float32("torch-dense") and in_float32("csr")
+    assert not is_peer(kernel.name) and is_peer("torch-dense") and is_peer("net-dense")
 
 
 def test_bfloat16_needs_a_cpu_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

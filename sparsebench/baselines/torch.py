@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -48,6 +49,7 @@ def load(threads: int) -> object:
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     torch = library()
     torch.set_num_threads(threads)
+    warnings.filterwarnings("ignore", "Sparse (CSR|BSR) tensor support is in beta")
     mode = torch.inference_mode()
     mode.__enter__()
     return mode

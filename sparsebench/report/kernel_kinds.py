@@ -5,10 +5,9 @@ Names are ``format`` or ``library-format``; `tests/test_charts.py` holds every r
 
 from __future__ import annotations
 
-# A convolution by way of a product is dense unless the name goes on; engines compute dense products, convolutions and
-# networks unless theirs says otherwise.
-_DENSE = ("dense", "im2col", "conv", "compile", "net")
-_ALIASES = {"bsr": "block", "im2col": "dense", "conv": "dense"}
+# A convolution by way of a product, and what an engine makes of a layer or a network, is dense unless the name goes on.
+_DENSE = ("dense", "im2col", "conv", "net", "compile")
+_ALIASES = {"bsr": "block"} | dict.fromkeys(_DENSE, "dense")
 _SKIPS_ZEROS = ("complementary-ss",)
 # Of an engine that runs a network with weights that are not the network's; ours is called net-dense.
 _OTHER_WEIGHTS = "-net-dense"
@@ -20,12 +19,12 @@ def is_dense(kernel: str) -> bool:
 
 
 def in_float32(kernel: str) -> bool:
-    """Whether it computes in float32: what does not is shown, but is no rival of what does."""
-    return kernel.rpartition("-")[2] != "bf16"
+    """Whether it computes in float32, as ours do, and not in bfloat16."""
+    return "bf16" not in kernel
 
 
 def is_peer(kernel: str) -> bool:
-    """Whether it computes what ours do: in float32, and not with other weights."""
+    """Whether it computes what ours do: in float32, and with the same weights."""
     return in_float32(kernel) and not kernel.endswith(_OTHER_WEIGHTS)
 
 
