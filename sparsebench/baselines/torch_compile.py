@@ -21,6 +21,7 @@ from sparsebench.kernel import Plan
 
 if TYPE_CHECKING:
     from sparsebench.layouts import Layout
+    from sparsebench.nets.engines import EngineWeights
     from sparsebench.nets.network import Sequential
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
@@ -145,13 +146,14 @@ def _prepare_network(
     name: str,
     run: Callable[[Module, tuple[int, ...]], Compute],
     said: str,
+    engine: EngineWeights,
     problem: Problem,
     weights: Sequential,
     threads: int,
 ) -> Plan:
     from sparsebench.nets.engines import for_engine
 
-    module = network(for_engine(weights))
+    module = network(for_engine(weights, engine))
     nbytes = sum(p.numel() * p.element_size() for p in module.parameters())
 
     def plan(channels_last: bool) -> Plan:
@@ -175,21 +177,29 @@ def _compile(name: str, summary: str, prepare: Any, **more: Any) -> Any:
     return kernel(name, summary, _any, prepare, dense=True, **(more | needed))
 
 
+_EAGER: list[tuple[str, EngineWeights, str]] = [
+    ("torch-net", "stored", "nn.Sequential of dense layers, ReLU for k-winners"),
+    ("torch-net-dense", "dense", "the same with weights that are not zero"),
+]
+
 KERNELS = [
     _compile("torch-compile", "torch.compile of the dense product, weights frozen", _prepare_product),
-    kernel(
-        "torch-net",
-        "nn.Sequential of dense layers, ReLU for k-winners",
-        _any,
-        partial(_prepare_network, "torch-net", _eager, "nn.Sequential"),
-        op="network",
-        dense=True,
-        engine="stored",
+    *(
+        kernel(
+            name,
+            summary,
+            _any,
+            partial(_prepare_network, name, _eager, "nn.Sequential", engine),
+            op="network",
+            dense=True,
+            engine=engine,
+        )
+        for name, engine, summary in _EAGER
     ),
     _compile(
         "torch-compile-net",
         "torch.compile of the same, weights frozen",
-        partial(_prepare_network, "torch-compile-net", _compiled, "torch.compile"),
+        partial(_prepare_network, "torch-compile-net", _compiled, "torch.compile", "stored"),
         op="network",
         engine="stored",
     ),
