@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from subprocess import TimeoutExpired
@@ -41,9 +42,7 @@ def visits(groups: Sequence[Group]) -> dict[int, list[Group]]:
     return due
 
 
-def beside(
-    groups: Sequence[Group], measured: Iterator[Any], visit: Callable[[Group], None] | None
-) -> Iterator[Any]:
+def beside(groups: Sequence[Group], measured: Iterator[Any], visit: Callable[[Group], None] | None) -> Iterator[Any]:
     """Yield what `measured` yields for each group, and `visit` the engine when it is due, while no worker computes."""
     due = {} if visit is None else visits(groups)
     for index in range(len(groups) + 1):
@@ -62,10 +61,13 @@ class Visit:
     ----------
     cpus
         As those of the workers.
+    stage
+        Counts the time of a context to a stage of the run.
     """
 
     folder: RunFolder
     cpus: Sequence[int]
+    stage: Callable[[str], AbstractContextManager[None]]
 
     def __call__(self, group: Group) -> None:
         """Measure at a group's thread count; an engine that cannot is in the record, and not asked again."""
@@ -84,7 +86,8 @@ class Visit:
             "profile": "nodes" not in known,
         }
         try:
-            answer = run_apart("sparsebench.bench.engine_worker", [json.dumps(request)], threads, group.level)
+            with self.stage("engine"):
+                answer = run_apart("sparsebench.bench.engine_worker", [json.dumps(request)], threads, group.level)
         except (WorkerError, TimeoutExpired) as error:
             said = str(error) if isinstance(error, WorkerError) else f"it takes longer than {error.timeout:g} s"
             self._keep(model, engine | {"missing": f"ONNX Runtime cannot run the model: {said}"})
@@ -99,6 +102,8 @@ class Visit:
         self.folder.update(model=model | {"engine": engine})
 
 
-def visit_of(folder: RunFolder, cpus: Sequence[int]) -> Visit | None:
+def visit_of(
+    folder: RunFolder, cpus: Sequence[int], stage: Callable[[str], AbstractContextManager[None]]
+) -> Visit | None:
     """Return how a run has its model timed; None where its record has no model."""
-    return Visit(folder, cpus) if folder.run.get("model", {}).get("engine") else None
+    return Visit(folder, cpus, stage) if folder.run.get("model", {}).get("engine") else None

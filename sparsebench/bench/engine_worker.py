@@ -1,6 +1,7 @@
-"""Times a whole model in ONNX Runtime and says where its time goes: a process of its own, see `sparsebench.bench.engine`.
+"""Times a whole model in ONNX Runtime, in a process of its own, and says where its time goes.
 
-Run as ``python -m sparsebench.bench.engine_worker REQUEST``, the request being JSON; it prints JSON.
+`sparsebench.bench.engine` runs it as ``python -m sparsebench.bench.engine_worker REQUEST``; the request is JSON, and so
+is what it prints.
 """
 
 from __future__ import annotations

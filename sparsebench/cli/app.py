@@ -15,6 +15,7 @@ from sparsebench.cli.doctor import doctor
 from sparsebench.cli.history import history
 from sparsebench.cli.listing import listing
 from sparsebench.cli.noise import noise
+from sparsebench.cli.prune import prune
 from sparsebench.cli.report import report
 from sparsebench.cli.run import run
 from sparsebench.cli.tune import tune
@@ -51,6 +52,7 @@ app.command("ab")(ab)
 app.command("noise")(noise)
 app.add_typer(baseline, name="baseline")
 app.command("history")(history)
+app.command("prune")(prune)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)

@@ -98,7 +98,7 @@ def middle(values: Sequence[Values]) -> Values:
 
 
 def interval(values: Values) -> Interval:
-    """Return the estimate with its 95 % percentile interval; limits are None where there is nothing to claim them on."""
+    """Return the estimate with its 95 % percentile interval; limits are None where too few samples claim none."""
     if not np.isfinite(values).all():
         return Interval(None, float(values[0]), None)
     low, high = np.quantile(values[1:], _LIMITS)

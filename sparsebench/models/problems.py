@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from math import prod
 
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
@@ -59,13 +58,13 @@ class Alike:
         if density is None:
             density = _stored_density(layer)
         wanted.pattern.check(density)
-        if density * layer.K < 1 and wanted.density is not None:
-            raise InputError(f"of the {layer.K} weights of a row, less than one would be kept")
+        if density * layer.cols < 1 and wanted.density is not None:
+            raise InputError(f"of the {layer.cols} weights of a row, less than one would be kept")
         conv = None if layer.conv is None else convolution(layer.conv, layer)
         return Problem(
             op=layer.op,
-            M=layer.M,
-            K=layer.K,
+            M=layer.rows,
+            K=layer.cols,
             N=layer.columns,
             pattern=wanted.pattern,
             density=density,
@@ -167,8 +166,3 @@ def shape_text(layer: Layer) -> str:
     text += "" if conv.height is None else f"@{conv.height}x{conv.width}"
     text += "" if conv.stride == (1, 1) else f"/{'x'.join(map(str, dict.fromkeys(conv.stride)))}"
     return text if conv.groups == 1 else f"{text} in {conv.groups} groups"
-
-
-def pixels(layer: Layer) -> int:
-    """Return the pixels of a convolution's output; 1 for a product."""
-    return 1 if layer.output is None else prod(layer.output)
