@@ -53,7 +53,7 @@ def prune(
     model = load(file, data=data)
     pruned_file.check_target(model, out, force)
     taken = problems.chosen(model.layers, layers or (), skip or ())
-    found = pruned(model.layers, taken, wanted, pruned_file.also_read(model))
+    found = pruned(model.layers, taken, wanted, pruned_file.must_stay(model))
     written = pruned_file.write(model, found, wanted, out)
     if not quiet:
         prune_table.write(form, model.path.name, found, wanted, sys.stdout)

@@ -176,8 +176,12 @@ def _foretell(planned: WhatIf) -> None:
     from sparsebench.cli.progress import print_cases
 
     print_cases(planned.plan, as_json=False)
+    why: dict[tuple[str, str], list[str]] = {}
     for shape in planned.record["shapes"]:
         for label, reason in shape["reasons"].items():
-            typer.echo(f"not {label}: {shape['layers'][0]} ({shape['text']}): {reason}", err=True)
+            why.setdefault((label, reason), []).append(f"{shape['layers'][0]} ({shape['text']})")
+    for (label, reason), shapes in why.items():
+        more = f" and {len(shapes) - 1} more shapes" if len(shapes) > 1 else ""
+        typer.echo(f"not {label}: {shapes[0]}{more}: {reason}", err=True)
     missing = planned.record["engine"].get("missing")
     typer.echo(f"{_outlook(planned)}{f'; {missing}' if missing else ''}", err=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -23,13 +22,8 @@ from sparsebench.models.problems import Combination
 from sparsebench.models.prune import Pruned, arrays, save_packed
 from sparsebench.weights import onnx_file
 from sparsebench.weights.address import locate
+from sparsebench.weights.onnx_graph import constants, external, read_model, uses, views
 
-if TYPE_CHECKING:
-    from onnx import ModelProto
-
-# Operators that multiply by a weight tensor: what else reads it would be pruned with it.
-_MULTIPLY = ("MatMul", "Gemm", "Conv")
-_RENAME = ("Identity", "Transpose")
 # Beyond, protobuf cannot hold a model in one file.
 _ONE_FILE = 2**31 - 2**24
 
@@ -61,24 +55,37 @@ def check_target(model: Model, out: Path, force: bool) -> None:
         raise InputError(f"'{packed_folder(out)}' is a file; it would be the folder of the packed weights")
 
 
-def also_read(model: Model) -> dict[str, str]:
-    """Return by address which tensors of an ONNX model are read by more than products: those must stay dense."""
+def must_stay(model: Model) -> dict[str, str]:
+    """Say by address which tensors of an ONNX model must stay as they are, and why.
+
+    That are those that something else reads too, and those that are stored sparse already.
+    """
     if model.format != "onnx":
         return {}
-    proto = _load(model, data=False)
-    graph = proto.graph
-    readers: dict[str, set[str]] = {}
+    source = locate(model.address, model.layers[0].data if model.layers else None)
+    graph = read_model(source).graph
+    held, ours = views(graph), {id(use.node): use for use in uses(graph)}
+    readers: dict[str, list[str]] = {}
     for node in graph.node:
         for name in node.input:
-            readers.setdefault(name, set()).add(node.op_type)
-    outputs = {output.name for output in graph.output}
+            # What only renames or turns a tensor is no reader of it.
+            if name in held and id(node) not in ours and not any(output in held for output in node.output):
+                readers.setdefault(held[name].constant.name, []).append(node.op_type)
+    for output in graph.output:
+        if output.name in held:
+            readers.setdefault(held[output.name].constant.name, []).append("the model's output")
+    everything = onnx_file.layers(graph)
+    turned = {layer.initializer: layer.use.transposed for layer in everything}
+    for use in ours.values():
+        if use.transposed != turned[use.constant.name]:
+            readers.setdefault(use.constant.name, []).append(f"a {use.node.op_type} the other way round")
     found = {}
-    for layer in model.layers:
-        tensor, _ = onnx_file.initializer(locate(layer.address, layer.data), proto)
-        others = sorted(kind for kind in readers.get(tensor.name, ()) if kind not in (*_MULTIPLY, *_RENAME))
-        others += ["the model's output"] if tensor.name in outputs else []
-        if others:
-            found[layer.address] = f"also read by {', '.join(others)}"
+    addresses = onnx_file.addresses_of(source, everything)
+    for layer in everything:
+        if layer.initializer in readers:
+            found[addresses[layer.initializer]] = f"also read by {', '.join(dict.fromkeys(readers[layer.initializer]))}"
+        elif layer.use.constant.indices is not None:
+            found[addresses[layer.initializer]] = "stored as a sparse tensor"
     return found
 
 
@@ -92,12 +99,13 @@ def write(model: Model, found: Sequence[Pruned], wanted: Combination, out: Path)
     """
     packed = packed_folder(out)
     try:
-        with ExitStack() as stack:
-            fresh = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=out.parent, prefix=".prune-")))
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".prune-") as folder:
+            fresh = Path(folder)
             if model.format == "onnx":
                 _write_onnx(model, found, fresh / out.name)
             else:
                 _write_arrays(found, fresh / out.name)
+            files = sorted(fresh.iterdir(), key=lambda path: path.name == out.name)
             (fresh / packed.name).mkdir()
             save_packed(found, wanted, fresh / packed.name)
             if packed.exists():
@@ -105,36 +113,34 @@ def write(model: Model, found: Sequence[Pruned], wanted: Combination, out: Path)
                 packed.rename(fresh / "old")
             (fresh / packed.name).rename(packed)
             # The model last: where it is, all that belongs to it is.
-            files = sorted((path for path in fresh.iterdir() if path.is_file()), key=lambda path: path.name == out.name)
             return [packed, *(path.replace(out.parent / path.name) for path in files)]
     except OSError as error:
         raise InputError(f"cannot write {error.filename or out}: {error.strerror}") from error
 
 
-def _load(model: Model, *, data: bool) -> ModelProto:
-    import onnx
-
-    require_memory(3 * model.path.stat().st_size, f"ONNX model '{model.path}'")
-    return onnx.load(str(model.path), load_external_data=data)
-
-
 def _write_onnx(model: Model, found: Sequence[Pruned], path: Path) -> None:
     import onnx
-    from onnx import external_data_helper, numpy_helper
+    from onnx import numpy_helper
 
-    proto = _load(model, data=False)
-    external = any(external_data_helper.uses_external_data(tensor) for tensor in proto.graph.initializer)
-    if external:
+    source = locate(model.address, found[0].first.data)
+    # A copy: the parsed model is shared. Its data, and what is written.
+    require_memory(3 * source.stamp[1] + 4 * sum(entry.first.size for entry in found), f"pruning '{model.path}'")
+    proto = onnx.ModelProto()
+    proto.CopyFrom(read_model(source))
+    beside = any(external(constant.tensor) for constant in constants(proto.graph).values())
+    if beside:
         onnx.load_external_data_for_model(proto, str(model.path.parent))
+    layers = {layer.initializer: layer for layer in onnx_file.layers(proto.graph)}
+    named = {address: name for name, address in onnx_file.addresses_of(source, list(layers.values())).items()}
     for entry in found:
         if entry.mask is None:
             continue
-        tensor, transposed = onnx_file.initializer(locate(entry.first.address, entry.first.data), proto)
-        values = numpy_helper.to_array(tensor)
-        pruned = pruned_values(values, entry.mask.allowed, transposed)
+        use = layers[named[entry.first.address]].use
+        tensor = use.constant.tensor
+        pruned = pruned_values(numpy_helper.to_array(tensor), entry.mask.allowed, use.transposed)
         # In place: the graph, and the names and types in it, stay as they are.
         tensor.CopyFrom(numpy_helper.from_array(pruned, tensor.name))
-    if external or proto.ByteSize() > _ONE_FILE:
+    if beside or proto.ByteSize() > _ONE_FILE:
         onnx.save_model(proto, str(path), save_as_external_data=True, location=f"{path.name}.data")
     else:
         onnx.save_model(proto, str(path))

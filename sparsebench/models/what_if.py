@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from sparsebench.bench import engine
@@ -15,6 +16,7 @@ from sparsebench.models.layer import Layer, Model
 from sparsebench.models.problems import Alike, Combination, alike, shape_text, uneven
 from sparsebench.problem import Problem
 from sparsebench.suite import Group
+from sparsebench.weights.names import nearest
 
 # For a guess at how long a run takes: GFLOP/s of a dense kernel on a core, and seconds to prepare and check a problem.
 _GFLOPS = 20.0
@@ -54,14 +56,16 @@ def what_if(model: Model, layers: Sequence[Layer], wanted: Sequence[Combination]
             except InputError as error:
                 reasons[index][combination.label] = str(error)
     _require(problems, reasons, wanted)
-    plan = make_plan(replace(request, problems=tuple(dict.fromkeys(map(str, problems.values())))))
+    # Kernels are chosen below: a name need not be one of every op that the model has.
+    plan = make_plan(replace(request, problems=tuple(dict.fromkeys(map(str, problems.values()))), kernels=None))
+    _require_known(request.kernels or (), plan.groups)
     unable: dict[str, str] = {}
     name = f"model-{model.path.stem}"
     groups = [
         replace(able, suite=name)
         # One thread count after the other: a worker serves all of its groups.
         for group in sorted(plan.groups, key=lambda group: group.threads)
-        if (able := _able(group, plan.kernels[group.problem.op], unable))
+        if (able := _able(_narrowed(group, request.kernels), plan.kernels[group.problem.op], unable))
     ]
     for key in [key for key, problem in problems.items() if str(problem) in unable]:
         reasons[key[0]][key[1]] = unable[str(problems.pop(key))]
@@ -93,6 +97,21 @@ def _require(
     said = {entry.label: dict.fromkeys(why[entry.label] for why in reasons if entry.label in why) for entry in wanted}
     told = "; ".join(f"{label}: {', or '.join(list(found)[:2])}" for label, found in said.items() if found)
     raise InputError(f"no layer of the model can be measured: {told}")
+
+
+def _require_known(globs: Sequence[str], groups: Sequence[Group]) -> None:
+    names = list(dict.fromkeys(name for group in groups for name in group.kernels))
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(f"--kernels: kernel '{glob}' is none for the model's layers; {nearest(glob, names)}")
+
+
+def _narrowed(group: Group, globs: Sequence[str] | None) -> Group:
+    """Return the group with the kernels that a glob names, and its baseline."""
+    if globs is None:
+        return group
+    taken = (n for n in group.kernels if n == group.baseline or any(fnmatchcase(n, glob) for glob in globs))
+    return replace(group, kernels=tuple(taken))
 
 
 def _able(group: Group, known: Mapping[str, Kernel], unable: dict[str, str]) -> Group | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
 from sparsebench.suite.load import Loaded
+from sparsebench.suite.model_layers import model_problems
 from sparsebench.suite.schema import ProblemTable
 from sparsebench.toml_tables import nearest
 
@@ -136,6 +138,25 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
                 )
 
 
+def _tables(loaded: Loaded, data: Path | None, seed: int | None) -> Iterator[tuple[str, Sequence[str], list[Problem]]]:
+    """Yield each table of a suite that has problems: where it stands, its globs of kernels, its problems."""
+    made: list[tuple[str, Sequence[str], Callable[[], list[Problem]]]] = []
+    for number, table in enumerate(loaded.suite.problems):
+        made.append((f"problems[{number}]", table.kernels, partial(_listed, table, data, seed)))
+    for number, model in enumerate(loaded.suite.models):
+        made.append((f"models[{number}]", model.kernels, partial(model_problems, model, data, seed)))
+    for key, globs, problems in made:
+        here = f"suite '{loaded.name}', {key}"
+        try:
+            yield here, globs, problems()
+        except InputError as error:
+            raise InputError(f"{here}: {error}") from None
+
+
+def _listed(table: ProblemTable, data: Path | None, seed: int | None) -> list[Problem]:
+    return list(_problems(table, data, seed))
+
+
 def expand(
     loaded: Loaded,
     *,
@@ -156,20 +177,17 @@ def expand(
         If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
     """
     suite = loaded.suite
-    ops = {table.op for table in suite.problems}
+    tables = list(_tables(loaded, data, seed))
+    ops = {problem.op for _, _, problems in tables for problem in problems}
     for op in ops:
         if suite.baseline is not None and suite.baseline not in kernel_names[op]:
             wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names[op])}"
             raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
     narrowed = {op: _select(kernels, kernel_names[op], "--kernels") if kernels else kernel_names[op] for op in ops}
     merged: dict[str, tuple[Problem, set[str]]] = {}
-    for number, table in enumerate(suite.problems):
-        here = f"suite '{loaded.name}', problems[{number}]"
-        chosen = _select(table.kernels, kernel_names[table.op], f"{here}.kernels")
-        try:
-            problems = list(_problems(table, data, seed))
-        except InputError as error:
-            raise InputError(f"{here}: {error}") from None
+    for here, globs, problems in tables:
+        known = {op: kernel_names[op] for op in dict.fromkeys(problem.op for problem in problems)}
+        chosen = _select(globs, list(dict.fromkeys(chain.from_iterable(known.values()))), f"{here}.kernels")
         for problem in problems:
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [

@@ -82,7 +82,8 @@ def read(source: Source, seed: int) -> Matrix:
     layers = _select(source, _load(source))
     where = f"weights '{source.address}'"
     if len(layers) > 1:
-        raise _several(source, layers)
+        names = listed([layer.tensor.name for layer in layers])
+        raise InputError(f"{where} are {len(layers)} initializers: name one after '!': {names}")
     (layer,) = layers
     rows, cols = layer_shape(layer.shape, where)
     kind = TensorProto.DataType.Name(layer.tensor.data_type)
@@ -96,25 +97,6 @@ def read(source: Source, seed: int) -> Matrix:
         beside = f"its data belongs in '{external[0]}' beside the model: " if external else ""
         raise InputError(f"{where} cannot be read: {beside}{str(error).strip()}") from None
     return Matrix(layer_values(array.T if layer.transposed else array, where))
-
-
-def initializer(source: Source, model: ModelProto) -> tuple[TensorProto, bool]:
-    """Return the one initializer of a loaded model that is selected, and whether our W is its transpose.
-
-    Raises
-    ------
-    InputError
-        If none or several are selected.
-    """
-    layers = _select(source, model)
-    if len(layers) > 1:
-        raise _several(source, layers)
-    return layers[0].tensor, layers[0].transposed
-
-
-def _several(source: Source, layers: list[_Layer]) -> InputError:
-    names = listed([layer.tensor.name for layer in layers])
-    return InputError(f"weights '{source.address}' are {len(layers)} initializers: name one after '!': {names}")
 
 
 def _load(source: Source) -> ModelProto:
