@@ -50,6 +50,24 @@ class ConvGeometry:
         return (room[0] // self.stride[0] + 1, room[1] // self.stride[1] + 1) if min(room) >= 0 else None
 
 
+def same_pads(
+    size: Pair, kernel: Pair, stride: Pair, dilation: Pair, *, extra_first: bool = False
+) -> tuple[int, int, int, int]:
+    """Return the pads that TensorFlow and ONNX call SAME: ceil(size / stride) outputs.
+
+    An odd pixel of padding goes to the end, or with `extra_first` to the beginning (ONNX' SAME_LOWER).
+    """
+    total = [
+        max(
+            (-(-size[side] // stride[side]) - 1) * stride[side] + dilation[side] * (kernel[side] - 1) + 1 - size[side],
+            0,
+        )
+        for side in (0, 1)
+    ]
+    top, left = ((pixels + extra_first) // 2 for pixels in total)
+    return top, left, total[0] - top, total[1] - left
+
+
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One use of one weight tensor.

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sparsebench.errors import InputError
-from sparsebench.models import safetensors_model, tflite_model
+from sparsebench.models import onnx_model, safetensors_model, tflite_model
 from sparsebench.models.layer import Model
 from sparsebench.models.wanted import Wanted
 from sparsebench.weights.address import Source, locate
 
 READERS: dict[str, Callable[[Source, Wanted], Model]] = {
+    ".onnx": onnx_model.load,
     ".tflite": tflite_model.load,
     ".safetensors": safetensors_model.load,
 }

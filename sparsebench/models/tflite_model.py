@@ -9,14 +9,13 @@ from collections import Counter
 from math import prod
 
 from sparsebench.errors import InputError
-from sparsebench.models.layer import ConvGeometry, Layer, Model, ModelInput
+from sparsebench.models.layer import ConvGeometry, Layer, Model, ModelInput, same_pads
 from sparsebench.models.names import each_use
 from sparsebench.models.wanted import Wanted, require_inputs
 from sparsebench.weights import tflite_file
 from sparsebench.weights.address import Source
 from sparsebench.weights.tflite_file import Use
 from sparsebench.weights.tflite_graph import Graph, Node, graphs
-from sparsebench.window import Pair
 
 _SAME = 0  # the schema's Padding
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -99,7 +98,7 @@ def _times(source: Source, graph: Graph, wanted: Wanted) -> int:
 def _layer(source: Source, use: Use, name: str, times: int, wanted: Wanted) -> Layer:
     conv = use.node.operator != "FULLY_CONNECTED"
     x = use.graph.tensors[use.node.inputs[0]]
-    size, is_open = (x.shape, x.open) if x.shape else ((0,), (True,))
+    size, is_open = (x.shape, x.open) if x.shape else ((1,), (True, True))
     tensor = use.tensor
     assert tensor.data is not None
     images = size[0] * times
@@ -135,18 +134,5 @@ def _geometry(use: Use, size: tuple[int, ...], is_open: tuple[bool, ...], where:
     if any(is_open[1:3]):
         return ConvGeometry(None, None, stride, dilation, None if same else (0, 0, 0, 0), groups)
     height, width = size[1], size[2]
-    pads = _pads((height, width), kernel, stride, dilation) if same else (0, 0, 0, 0)
+    pads = same_pads((height, width), kernel, stride, dilation) if same else (0, 0, 0, 0)
     return ConvGeometry(height, width, stride, dilation, pads, groups)
-
-
-def _pads(size: Pair, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[int, int, int, int]:
-    """Return the padding that TensorFlow calls SAME: ceil(size / stride) outputs, an odd pixel at the end."""
-    total = [
-        max(
-            (-(-size[side] // stride[side]) - 1) * stride[side] + dilation[side] * (kernel[side] - 1) + 1 - size[side],
-            0,
-        )
-        for side in (0, 1)
-    ]
-    top, left = total[0] // 2, total[1] // 2
-    return top, left, total[0] - top, total[1] - left

@@ -95,7 +95,10 @@ def expand(source: Source) -> list[MatrixRef]:
     refs = {}
     for use in _select(source):
         rows, cols = layer_shape(use.shape, f"weights '{source.address}'")
-        refs[id(use.tensor)] = MatrixRef(address_of(source, use), use.name, rows, cols)
+        density = None
+        if use.tensor.sparsity is not None:
+            density = len(stored_values(use.tensor, f"weights '{source.address}'")) / (rows * cols)
+        refs[id(use.tensor)] = MatrixRef(address_of(source, use), use.name, rows, cols, density)
     return list(refs.values())
 
 
