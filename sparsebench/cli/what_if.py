@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sparsebench.models.layer import Layer, Model
+    from sparsebench.models.layer import Layer, Model, ModelInput
     from sparsebench.models.what_if import WhatIf
 
 DEFAULT_PATTERNS = "complementary/8,block/4x4,unstructured"
@@ -153,12 +153,19 @@ def _sized(model: Model, columns: int | None) -> list[Layer]:
     unknown = [layer for layer in layers if layer.uses is None]
     if unknown:
         inputs = ", ".join(str(entry) for entry in model.inputs)
-        first = next((entry.name for entry in model.inputs), "NAME")
         raise InputError(
             f"--what-if: the sizes of {len(unknown)} of {len(layers)} layers, first {unknown[0].name}, are not known;"
-            f" the inputs are {inputs}: give --input-shape {first}=1x3x224x224 (with its own sizes), or --batch N"
+            f" the inputs are {inputs}: give them, for example {' '.join(map(_example, model.inputs))}"
         )
     return layers
+
+
+def _example(entry: ModelInput) -> str:
+    """Return an option that gives an input a shape that it could have."""
+    shape = entry.shape or (1,)
+    usual = 224 if len(shape) == 4 else 128
+    sizes = [size if isinstance(size, int) else usual if place else 1 for place, size in enumerate(shape)]
+    return f"--input-shape {entry.name}={'x'.join(map(str, sizes))}"
 
 
 def _outlook(planned: WhatIf) -> str:

@@ -48,7 +48,8 @@ def share(nodes: Sequence[Record], shapes: Sequence[Record]) -> Share:
     nodes
         Of `sparsebench.bench.engine_worker.nodes_of`.
     shapes
-        Each with ``op``, ``sizes`` of its weights, ``columns``, and of convolutions ``groups`` and ``output``.
+        Each with ``layers``, ``op``, ``sizes`` of its weights, ``columns``, and of convolutions ``groups``, ``input``
+        and ``output``.
     """
     total = sum(node["seconds"] for node in nodes)
     layers: dict[int, float] = {}
@@ -56,7 +57,13 @@ def share(nodes: Sequence[Record], shapes: Sequence[Record]) -> Share:
     others: dict[str, float] = {}
     for node in nodes:
         part = node["seconds"] / total
-        index = next((i for i, shape in enumerate(shapes) if is_of(node, shape)), None)
+        # Rounded to a block, shapes may look alike: one of which not all nodes are found, and that rounds least.
+        fits = [
+            (count.get(i, 0) >= len(shape["layers"]), _excess(node, shape), i)
+            for i, shape in enumerate(shapes)
+            if is_of(node, shape)
+        ]
+        index = min(fits)[2] if fits else None
         if index is None:
             others[node["operator"]] = others.get(node["operator"], 0.0) + part
         else:
@@ -75,6 +82,15 @@ def is_of(node: Record, shape: Record) -> bool:
     return ("MatMul" in operator or "Gemm" in operator) and _is_product(node, shape)
 
 
+def _excess(node: Record, shape: Record) -> int:
+    """Return by how many channels, of input and output together, a node is larger than a shape."""
+    if shape["op"] != "conv2d":
+        return 0
+    weights = next((_image(other) for other in node["inputs"][1:] if len(other) > 2), None)
+    found = (node["outputs"][0][1], 0) if weights is None else weights[:2]
+    return int(sum(found) - sum(shape["sizes"][: len(found)]))
+
+
 def _is_product(node: Record, shape: Record) -> bool:
     M, K = shape["sizes"]
     x, others, out = node["inputs"][0], node["inputs"][1:], node["outputs"][0]
@@ -89,7 +105,9 @@ def _is_product(node: Record, shape: Record) -> bool:
 def _is_convolution(node: Record, shape: Record) -> bool:
     filters, channels, *kernel = shape["sizes"]
     x, out = _image(node["inputs"][0]), _image(node["outputs"][0])
-    if x is None or out is None or out[0] != shape["columns"] or list(out[2:]) != list(shape["output"]):
+    if x is None or out is None or out[0] != shape["columns"]:
+        return False
+    if x[2:] != list(shape["input"]) or out[2:] != list(shape["output"]):
         return False
     if not _rounds_to(filters, out[1]):
         return False

@@ -158,11 +158,11 @@ def combinations(patterns: Sequence[str], densities: Sequence[float]) -> list[Co
 
 
 def shape_text(layer: Layer) -> str:
-    """Return a layer's shape without N, as problems say it: ``384x1536``, ``64x64x3x3@56x56/2``."""
+    """Return a layer's shape without N, as problems say it but shorter: ``384x1536``, ``64x1x3x3@56x56/2 g64``."""
     text = "x".join(map(str, layer.shape))
     conv = layer.conv
     if conv is None:
         return text
     text += "" if conv.height is None else f"@{conv.height}x{conv.width}"
     text += "" if conv.stride == (1, 1) else f"/{'x'.join(map(str, dict.fromkeys(conv.stride)))}"
-    return text if conv.groups == 1 else f"{text} in {conv.groups} groups"
+    return text if conv.groups == 1 else f"{text} g{conv.groups}"

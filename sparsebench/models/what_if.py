@@ -139,6 +139,7 @@ def _described(shape: Alike, problems: dict[str, str], reasons: dict[str, str]) 
         "sizes": list(layer.shape),
         "columns": layer.columns,
         "groups": 1 if layer.conv is None else layer.conv.groups,
+        "input": None if layer.conv is None else [layer.conv.height, layer.conv.width],
         "output": None if layer.output is None else list(layer.output),
         "macs": layer.macs,
         "uneven_padding": uneven(layer),

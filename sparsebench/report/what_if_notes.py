@@ -8,7 +8,7 @@ from typing import Any
 from sparsebench.report.metrics import duration
 from sparsebench.report.what_if import EXPLAINED, EngineTime, Setting, Shape
 
-_NAME_WIDTH = 26
+_NAME_WIDTH = 22
 
 
 def shortened(name: str, width: int = _NAME_WIDTH) -> str:
@@ -49,8 +49,8 @@ def explained(setting: Setting, engine: EngineTime) -> list[str]:
     share = setting.explained
     assert share is not None
     line = (
-        f"the dense layers measured here explain {share:.0%} of the engine's time, in which they are"
-        f" {engine.share.measured:.0%}"
+        f"the dense layers measured here take {duration(setting.dense_s)}, {share:.0%} of the engine's"
+        f" {duration(float(engine.seconds[0]))}; its profile gives them {engine.share.measured:.0%}"
     )
     if abs(share - 1) <= EXPLAINED:
         return [line]

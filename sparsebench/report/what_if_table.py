@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from sparsebench.bench.stats import Interval
+from sparsebench.kernel import OURS
 from sparsebench.models.amdahl import interval
 from sparsebench.report import tables_renderer, what_if_export
 from sparsebench.report import what_if_notes as notes
@@ -17,6 +18,8 @@ from sparsebench.report.what_if import Choice, EngineTime, Setting, Shape, Whole
 # Operators with less of the engine's time are told together.
 _TELL = 0.01
 _MOST_TOLD = 8
+# The layers that are listed take at least this share of the time of all dense ones.
+_COVERED = 0.97
 # Visits to the engine that differ by more say that the machine changed meanwhile.
 _UNSTEADY = 0.1
 
@@ -64,37 +67,52 @@ def _at(density: float | None) -> str:
 def _layers(model: Mapping[str, Any], setting: Setting, density: float | None) -> Table:
     entries = _of_density(model, density)
     labels = [entry["label"] for entry in entries]
-    rows = []
-    for shape in setting.shapes:
-        choices = [shape.choices.get(label) for label in labels]
-        speedups = [None if choice is None else float(choice.speedup[0]) for choice in choices]
-        cells = mark_best([_speedup_cell(choice) for choice in choices], speedups, "max")
-        best = shape.best(labels)
-        rows.append(
-            Row(
-                (notes.shortened(shape.record["layers"][0]), shape.record["text"], str(shape.record["columns"])),
-                (
-                    Cell(f"{shape.uses}x"),
-                    Cell(duration(float(shape.dense_s[0])), shape.dense, kind="absolute"),
-                    *cells,
-                    *_best_cells(shape, best),
-                ),
-            )
-        )
-    columns = ("uses", "dense", *(entry["pattern"] for entry in entries), "best", "kept L2")
+    shown = _weighty(setting)
+    rest = len(setting.shapes) - len(shown)
+    smaller = f"{rest} more shapes take the rest of the dense time, under {1 - _COVERED:.0%}: --format csv lists all"
     return Table(
         title=_title(model, setting, _at(density)),
         subtitle="speed-up of each layer over its fastest dense kernel, by pattern",
-        labels=("layer", "shape", "N"),
-        columns=columns,
-        rows=tuple(rows),
+        labels=("layer", "shape"),
+        columns=("dense", *(entry["pattern"] for entry in entries), "best", "kept"),
+        rows=tuple(_layer_row(shape, labels) for shape in shown),
         notes=(
-            "*: the best pattern; ±: half of the 95% interval; best: its time and kernel; kept L2: share of the squared"
-            " norm that pruning to it keeps",
+            *([smaller] if rest else []),
+            "x3: three layers are alike, the first is named; dense: time and kernel; *: the best pattern;"
+            " ±: half of the 95% interval; best: time in it, and the kernel if it is not ours; kept: share of the"
+            " squared L2 norm of the weights that pruning keeps",
             *notes.reasons(setting, entries),
             *notes.uneven(setting),
         ),
     )
+
+
+def _weighty(setting: Setting) -> list[Shape]:
+    """Return the shapes that together take most of the dense time, in the model's order."""
+    ranked = sorted(setting.shapes, key=lambda shape: -shape.uses * float(shape.dense_s[0]))
+    taken, sum_s = set(), 0.0
+    for shape in ranked:
+        if sum_s >= _COVERED * setting.dense_s:
+            break
+        taken.add(id(shape))
+        sum_s += shape.uses * float(shape.dense_s[0])
+    return [shape for shape in setting.shapes if id(shape) in taken]
+
+
+def _layer_row(shape: Shape, labels: Sequence[str]) -> Row:
+    choices = [shape.choices.get(label) for label in labels]
+    speedups = [None if choice is None else float(choice.speedup[0]) for choice in choices]
+    cells = mark_best([_speedup_cell(choice) for choice in choices], speedups, "max")
+    dense = Cell(duration(float(shape.dense_s[0])), shape.dense, kind="absolute")
+    return Row(_layer_labels(shape), (dense, *cells, *_best_cells(shape, shape.best(labels))))
+
+
+def _layer_labels(shape: Shape) -> tuple[str, str]:
+    record = shape.record
+    times = f" x{shape.uses}" if shape.uses > 1 else ""
+    # Of a product the N, of a convolution the images where there are several.
+    N = "" if record["op"] == "conv2d" and record["columns"] == 1 else f" N={record['columns']}"
+    return f"{notes.shortened(record['layers'][0])}{times}", f"{record['text']}{N}"
 
 
 def _speedup_cell(choice: Choice | None) -> Cell:
@@ -107,7 +125,8 @@ def _best_cells(shape: Shape, best: Choice | None) -> tuple[Cell, Cell]:
     if best is None or not best.pays:
         return Cell("dense", kind="absent"), Cell("", kind="absent")
     seconds = float(shape.dense_s[0] / best.speedup[0])
-    return Cell(duration(seconds), best.case.kernel, kind="absolute"), _kept(best.case.kept_l2)
+    rival = "" if best.case.provider == OURS else best.case.kernel
+    return Cell(duration(seconds), rival, kind="absolute"), _kept(best.case.kept_l2)
 
 
 def _kept(share: float | None) -> Cell:
@@ -120,32 +139,32 @@ def _spread(found: Interval) -> str:
 
 def _wholes(model: Mapping[str, Any], setting: Setting) -> Table:
     engine = setting.engine
-    columns = ["sparse layers", "their time", "speed-up"]
-    columns += ["model", "Amdahl", "over engine"] if engine else []
+    columns = ["sparse", "time", "speed-up"]
+    columns += ["model", "Amdahl", "engine"] if engine else []
     rows = [
         Row((_at(whole.density), whole.pattern), (*_whole_cells(whole, setting), _kept(whole.kept_l2)))
         for whole in setting.wholes
     ]
     said = [
-        "sparse layers: a layer that a pattern makes no faster stays dense; speed-up: of the measured layers together,"
-        f" which take {duration(setting.dense_s)} dense",
+        "sparse: how many layers are, one that a pattern makes no faster stays dense; time: of all measured ones"
+        f" together; speed-up: theirs, over {duration(setting.dense_s)} dense",
     ]
     if engine:
         said.append(
-            "model: those layers and the rest as the engine runs it; Amdahl: over the dense layers and that rest;"
-            f" over engine: over the {duration(float(engine.seconds[0]))} of the dense model in ONNX Runtime"
+            "model: those layers, and the rest as the engine runs it; Amdahl: speed-up over the dense layers and that"
+            f" rest; engine: over the {duration(float(engine.seconds[0]))} of the dense model in ONNX Runtime"
             f" {engine.version}"
         )
         said += notes.explained(setting, engine)
     else:
         said.append(f"of the layers alone: {model['engine'].get('missing', 'the model was not run as a whole')}")
     said += notes.left_out(model, setting)
-    said.append("kept L2 is of the first layer of each shape; what the model's accuracy becomes it does not say")
+    said.append("kept is of the first layer of each shape; what the model's accuracy becomes it does not say")
     return Table(
         title=_title(model, setting, "the whole model"),
         subtitle="what becomes of it, by sparsity and pattern",
         labels=("sparsity", "pattern"),
-        columns=(*columns, "kept L2"),
+        columns=(*columns, "kept"),
         rows=tuple(rows),
         notes=tuple(said),
     )
