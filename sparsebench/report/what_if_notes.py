@@ -29,7 +29,7 @@ def reasons(setting: Setting, entries: Sequence[Mapping[str, Any]]) -> list[str]
                 reason = shape.reasons[entry["label"]]
                 reasons[reason] = reasons.get(reason, 0) + shape.uses
         lines += [
-            f"-: {entry['pattern']}, {count} layer{'s' if count > 1 else ''}: {reason}; dense in the whole model"
+            f"-: {entry['pattern']}, {_layers(count)}: {reason}; dense in the whole model"
             for reason, count in reasons.items()
         ]
     return lines
@@ -79,12 +79,16 @@ def left_out(model: Mapping[str, Any], setting: Setting) -> list[str]:
         count = sum(len(record["layers"]) for record in without)
         reasons = dict.fromkeys(reason for record in without for reason in record["reasons"].values())
         lines.append(
-            f"not measured, {count} layer{'s' if count > 1 else ''}, first"
+            f"not measured, {_layers(count)}, first"
             f" {without[0]['layers'][0]} ({without[0]['text']}): {'; '.join(list(reasons)[:2]) or 'not yet'}"
         )
     if model["left_out"]:
-        lines.append(f"left out by --layers or --skip: {len(model['left_out'])} layers")
+        lines.append(f"left out by --layers or --skip: {_layers(len(model['left_out']))}")
     if model["skipped"]:
         listed = ", ".join(f"{name} {count}" for name, count in model["skipped"].items())
         lines.append(f"multiply, and are not layers that can be pruned here: {listed}")
     return lines
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'s' if count > 1 else ''}"
