@@ -6,6 +6,7 @@ store, to hold all non-zeros, are non-zeros. By pattern, W [M, K] being stored a
 - n:m: of every m consecutive inputs of a row, n are stored, n being the most that any has. In a convolution also along
   the channels of one tap, which is how hardware that has it reads them; the better counts.
 - block/RxC: every R x C block of the grid from the first row and column that has a non-zero, its padding too.
+- rows, columns: every row, or column, that has a non-zero, whole: what is left when filters or channels are pruned.
 - complementary/L: L consecutive rows (a lane group) share their inputs, and lane groups that have no input in common
   share an overlay of K inputs x L values. Which do is decided greedily, first fit, in the order of the rows and from
   the largest group down; the fewer overlays count. The fewest possible are a colouring problem, so that there may be a
@@ -14,12 +15,15 @@ store, to hold all non-zeros, are non-zeros. By pattern, W [M, K] being stored a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsebench.models.layer import Layer
 from sparsebench.patterns.complementary import LANES
 
 BLOCKS = ((1, 4), (1, 8), (4, 1), (8, 1), (16, 1), (2, 2), (4, 4), (8, 8), (16, 16))
@@ -39,7 +43,7 @@ class Fit:
     pattern
         Its label; of blocks and complementary ones as in problem strings.
     units, of
-        Blocks that are stored, of all; overlays, of as many lane groups; n of m.
+        Blocks, rows or columns that are stored, of all; overlays, of as many lane groups; n of m.
     efficiency
         nnz / values stored, in (0, 1].
     exact
@@ -93,6 +97,23 @@ class Zeros:
         return next((fit.pattern for fit in sorted(self.fits, key=_breadth) if fit.exact), "unstructured")
 
 
+def study(layers: Iterable[Layer]) -> list[Zeros]:
+    """Read the weights of layers and find their zeros; a tensor that several layers use is read once.
+
+    Raises
+    ------
+    InputError
+        If weights cannot be read.
+    """
+    known: dict[str, Zeros] = {}
+    found = []
+    for layer in layers:
+        if layer.address not in known:
+            known[layer.address] = find(layer.weights(), prod(layer.shape[2:]))
+        found.append(known[layer.address])
+    return found
+
+
 def find(values: NDArray[np.floating], taps: int = 1) -> Zeros:
     """Count the zeros of W [M, K], and try the patterns on them where at least 1 % are.
 
@@ -107,10 +128,19 @@ def find(values: NDArray[np.floating], taps: int = 1) -> Zeros:
     rows = (int(counts.min()), float(np.median(counts)), int(counts.max()))
     if nnz == 0 or nnz > EXACT * size:
         return Zeros(size, nnz, rows, ())
-    fits = [n_of_m(mask, group, taps) for group in GROUPS]
+    fits = [lines(mask, axis) for axis in (0, 1)]
+    fits += [n_of_m(mask, group, taps) for group in GROUPS]
     fits += [block(mask, *sides) for sides in BLOCKS]
     fits += [complementary(mask, lanes) for lanes in LANES]
     return Zeros(size, nnz, rows, tuple(fits))
+
+
+def lines(mask: NDArray[np.bool_], axis: int) -> Fit:
+    """Try whole rows (axis 0) or columns (axis 1) of a mask [M, K]; see the module."""
+    stored = int(np.count_nonzero(mask.any(axis=1 - axis)))
+    efficiency = int(np.count_nonzero(mask)) / (stored * mask.shape[1 - axis])
+    of = mask.shape[axis]
+    return Fit("columns" if axis else "rows", stored, of, efficiency, stored < of and efficiency >= EXACT)
 
 
 def n_of_m(mask: NDArray[np.bool_], m: int, taps: int = 1) -> Fit:
@@ -146,8 +176,8 @@ def block(mask: NDArray[np.bool_], rows: int, cols: int) -> Fit:
 def complementary(mask: NDArray[np.bool_], lanes: int) -> Fit:
     """Try lane groups of `lanes` rows that share overlays on a mask [M, K]; see the module.
 
-    It is exact where the lane groups' lists hold hardly a zero, overlays are as few as these lists allow, and at least
-    one is shared: the last overlay may then have room left, which `efficiency` counts against it.
+    It is exact where the lane groups' lists hold hardly a zero, overlays are as few as these lists allow, and two groups
+    share one on average: the last overlay may then have room left, which `efficiency` counts against it.
     """
     rows, cols = mask.shape
     used = _cells(mask, lanes, 1)
@@ -161,7 +191,7 @@ def complementary(mask: NDArray[np.bool_], lanes: int) -> Fit:
         overlays = min(overlays, _overlays(used, counts, np.argsort(-counts, kind="stable")))
     # Rows that a last group does not have are no zeros.
     full = slots * lanes - int(counts[-1]) * (groups * lanes - rows)
-    exact = nnz >= EXACT * full and overlays <= fewest and overlays < groups
+    exact = nnz >= EXACT * full and overlays <= fewest and overlays <= -(-groups // 2) < groups
     return Fit(f"complementary/{lanes}", overlays, groups, nnz / (overlays * cols * lanes), exact)
 
 
@@ -208,11 +238,13 @@ def _halved(array: NDArray[Any], axis: int, join: np.ufunc) -> NDArray[Any]:
 
 
 def _breadth(fit: Fit) -> tuple[int, int]:
-    """Order the patterns from the narrowest: wide lane groups, then large blocks, then what single rows follow."""
+    """Order the patterns from the narrowest: whole lines, wide lane groups, large blocks, what single rows follow."""
     kind, _, sides = fit.pattern.partition("/")
+    if kind in ("rows", "columns"):
+        return 0, fit.units
     if kind == "complementary" and sides != "1":
-        return 0, -int(sides)
+        return 1, -int(sides)
     if kind == "block":
         rows, cols = sides.split("x")
-        return 1, -int(rows) * int(cols)
-    return (2, 0) if kind == "complementary" else (3, fit.units)
+        return 2, -int(rows) * int(cols)
+    return (3, 0) if kind == "complementary" else (4, fit.units)
