@@ -176,8 +176,8 @@ def block(mask: NDArray[np.bool_], rows: int, cols: int) -> Fit:
 def complementary(mask: NDArray[np.bool_], lanes: int) -> Fit:
     """Try lane groups of `lanes` rows that share overlays on a mask [M, K]; see the module.
 
-    It is exact where the lane groups' lists hold hardly a zero, overlays are as few as these lists allow, and two groups
-    share one on average: the last overlay may then have room left, which `efficiency` counts against it.
+    It is exact where the lane groups' lists hold hardly a zero, overlays are as few as these lists allow, and two
+    groups share one on average: the last overlay may then have room left, which `efficiency` counts against it.
     """
     rows, cols = mask.shape
     used = _cells(mask, lanes, 1)

@@ -8,18 +8,18 @@ from math import ceil, log10
 from sparsebench.models.layer import Layer, Model
 from sparsebench.models.names import shortened
 from sparsebench.models.zeros import Fit, Zeros
+from sparsebench.patterns.complementary import LANES
 from sparsebench.report.cells import Cell, Row, Table
 
-# Patterns of which the table shows how well the zeros pack into them; csv and json have all that were tried.
-_SHOWN = (
-    "rows",
-    "columns",
-    "block/1x4",
-    "block/4x1",
-    "block/16x1",
-    "block/4x4",
-    *(f"complementary/{lanes}" for lanes in (1, 4, 8, 16)),
-)
+# Patterns of which the table shows how well the zeros pack into them, by its heads; csv and json have all.
+_SHOWN = {
+    "rows": "rows",
+    "cols": "columns",
+    "1x4": "block/1x4",
+    "16x1": "block/16x1",
+    "4x4": "block/4x4",
+    **{f"c{lanes}": f"complementary/{lanes}" for lanes in LANES},
+}
 # Columns between two others, and the narrowest name that still says something.
 _GAP, _NARROWEST = 1, 12
 _UNITS = ("", "k", "M", "G", "T")
@@ -66,17 +66,17 @@ def _packing(sparse: Sequence[tuple[Layer, Zeros]], width: int | None) -> Table:
         least = _best_n_of_m(found)
         cells = (
             f"{low}-{middle:g}-{high}",
-            f"{least.pattern} {percent(least.efficiency, 2)}" if least else "-",
-            *(percent(fits[name].efficiency, 2) for name in _SHOWN),
+            f"{least.pattern} {percent(least.efficiency, 0)}" if least else "-",
+            *(percent(fits[name].efficiency, 0) for name in _SHOWN.values()),
         )
         rows.append(((layer.name,), cells))
-    heads = ("per row", "n:m", *(name.replace("complementary", "compl.").replace("block/", "") for name in _SHOWN))
     legend = (
-        "n:m, whole rows, whole columns, blocks of rows x columns, complementary with 1 to 16 lanes: non-zeros / values that a format of this"
-        " pattern stores, rows and columns where they are; of n:m the best that leaves anything out",
+        "non-zeros / values that a format of this pattern stores, rows and columns where they are: n:m the best that"
+        " leaves anything out, whole rows and columns, blocks of rows x columns, c: complementary with 1 to 16 lanes",
         "per row: the smallest, median and largest number of non-zeros in a row",
     )
-    return _table("how the zeros pack", "non-zeros / stored values, by pattern", ("layer",), heads, rows, width, legend)
+    title = "how the zeros pack"
+    return _table(title, "non-zeros / stored values", ("layer",), ("per row", "n:m", *_SHOWN), rows, width, legend)
 
 
 def _best_n_of_m(found: Zeros) -> Fit | None:
@@ -129,7 +129,8 @@ def _totals(model: Model, zeros: Sequence[Zeros]) -> str:
     sparse = len({layer.address for layer in model.layers if layer.sparse})
     zero = f"{percent(1 - nnz / size)} zero" if size else "none zero"
     return (
-        f"{len(model.layers)} layer{'' if len(model.layers) == 1 else 's'}, {size:,} weights of {model.parameters:,} parameters, {zero}"
+        f"{len(model.layers)} layer{'' if len(model.layers) == 1 else 's'}, {size:,} weights of"
+        f" {model.parameters:,} parameters, {zero}"
         f"{f' ({sparse} tensors stored sparse)' if sparse else ''}, {macs} MACs{useful},"
         f" {amount(sum(stored.values()))} bytes"
     )
@@ -164,10 +165,11 @@ def amount(number: float) -> str:
     return f"{scaled:.{digits}f}{_UNITS[step]}"
 
 
-def percent(share: float, digits: int = 3) -> str:
+def percent(share: float, digits: int = 1) -> str:
     """Return a share in per cent; what is not quite nothing or everything does not look like it."""
-    if 0 < share < 0.0005:
-        return "<0.1%"
-    if 0.9995 <= share < 1:
-        return ">99.9%"
-    return f"{100 * share:.{digits - 2}f}%"
+    least = 10**-digits
+    if 0 < share < least / 200:
+        return f"<{least:g}%"
+    if 1 - least / 200 <= share < 1:
+        return f">{100 - least:g}%"
+    return f"{100 * share:.{digits}f}%"
