@@ -14,6 +14,7 @@ from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
 from sparsebench.cli.history import history
 from sparsebench.cli.listing import listing
+from sparsebench.cli.model import model
 from sparsebench.cli.noise import noise
 from sparsebench.cli.prune import prune
 from sparsebench.cli.report import report
@@ -52,6 +53,7 @@ app.command("ab")(ab)
 app.command("noise")(noise)
 app.add_typer(baseline, name="baseline")
 app.command("history")(history)
+app.command("model")(model)
 app.command("prune")(prune)
 app.command("list")(listing)
 app.command("doctor")(doctor)

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from sparsebench.models.layer import ConvGeometry, Layer, Model, ModelInput
 from sparsebench.models.load import load
+from sparsebench.models.zeros import Fit, Zeros, study
 
-__all__ = ["ConvGeometry", "Layer", "Model", "ModelInput", "load"]
+__all__ = ["ConvGeometry", "Fit", "Layer", "Model", "ModelInput", "Zeros", "load", "study"]

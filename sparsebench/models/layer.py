@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench import weights as sources
+from sparsebench.errors import InputError
 from sparsebench.window import Pair
 
 
@@ -160,8 +161,27 @@ class ModelInput:
     name: str
     shape: tuple[int | str, ...] | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a size is not known."""
+        return self.shape is None or not all(isinstance(size, int) for size in self.shape)
+
+    @property
+    def example(self) -> str:
+        """Sizes as ``--input-shape`` takes them, those that are not known as a number that may be right."""
+        if self.shape is None:
+            return "1x128"
+        # Of a batch first, then of a picture or a sentence.
+        guesses = [1 if axis == 0 else 224 if len(self.shape) > 2 else 128 for axis in range(len(self.shape))]
+        return "x".join(str(s if isinstance(s, int) else g) for s, g in zip(self.shape, guesses, strict=True))
+
     def __str__(self) -> str:
-        return f"{self.name} {'of any shape' if self.shape is None else 'x'.join(map(str, self.shape)) or 'scalar'}"
+        sizes = "any shape" if self.shape is None else ", ".join(map(str, self.shape))
+        return f"{self.name} [{sizes}]"
+
+
+def _names(shape: tuple[int | str, ...]) -> set[str]:
+    return {size for size in shape if isinstance(size, str)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +225,30 @@ class Model:
     def open_layers(self) -> tuple[Layer, ...]:
         """Layers of which it is not known how often an inference uses each weight."""
         return tuple(layer for layer in self.layers if layer.uses is None)
+
+    @property
+    def open_sizes(self) -> str | None:
+        """What keeps N of some layers from being known and what would tell it, as a sentence; None where all are."""
+        if not self.open_layers:
+            return None
+        what = f"N and multiply-adds of {len(self.open_layers)} of {len(self.layers)} layers are not known"
+        if self.format == "safetensors":
+            return f"{what}: a .safetensors file holds no graph"
+        left = [given for given in self.inputs if given.is_open]
+        if not left:
+            return (
+                f"{what}: the graph computes sizes that cannot be followed, first that of '{self.open_layers[0].name}'"
+            )
+        seen: set[int | str] = {"?"}
+        asked = ""
+        for given in left:
+            # A size that has a name is asked for once.
+            if given.shape is None or "?" in given.shape or not seen.issuperset(_names(given.shape)):
+                asked += f" --input-shape {given.name}={given.example}"
+            seen.update(_names(given.shape or ()))
+        return f"{what}: the file leaves sizes of {', '.join(map(str, left))} open; give them, for example{asked}"
+
+    def require_sizes(self) -> None:
+        """Raise InputError if N of a layer is not known; it says which inputs need a size."""
+        if self.open_sizes is not None:
+            raise InputError(f"model '{self.address}': {self.open_sizes}")

@@ -98,7 +98,9 @@ def _sizes(
                 times.add(size // known)
                 given.append(known)
             else:
-                raise _refused(source, ModelInput(value.name, shape), asked, f"the file fixes {known}, where {size} is")
+                raise _refused(
+                    source, ModelInput(value.name, shape), asked, f"the file fixes size {axis + 1} at {known}"
+                )
         found[value.name] = tuple(given)
     if len(times) > 1:
         raise InputError(f"model '{source.address}': its inputs would have different batches")
