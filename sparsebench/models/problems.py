@@ -111,8 +111,15 @@ def alike(layers: Sequence[Layer]) -> list[Alike]:
     return [Alike(tuple(members)) for members in found.values()]
 
 
-def chosen(layers: Sequence[Layer], take: Sequence[str] = (), skip: Sequence[str] = ()) -> list[Layer]:
+def chosen(
+    layers: Sequence[Layer],
+    take: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    called: tuple[str, str] = ("--layers", "--skip"),
+) -> list[Layer]:
     """Return the layers whose names match a glob of `take` (all, where there is none) and none of `skip`.
+
+    `called` is what messages call the two.
 
     Raises
     ------
@@ -120,7 +127,7 @@ def chosen(layers: Sequence[Layer], take: Sequence[str] = (), skip: Sequence[str
         If a glob matches no layer.
     """
     names = [layer.name for layer in layers]
-    for option, globs in (("--layers", take), ("--skip", skip)):
+    for option, globs in zip(called, (take, skip), strict=True):
         for glob in globs:
             if not any(_matches(name, glob) for name in names):
                 raise InputError(f"{option} '{glob}' names no layer; {nearest(glob, names)}")
@@ -131,7 +138,7 @@ def chosen(layers: Sequence[Layer], take: Sequence[str] = (), skip: Sequence[str
         and not any(_matches(layer.name, glob) for glob in skip)
     ]
     if not found:
-        raise InputError("--layers and --skip leave no layer")
+        raise InputError(f"{called[0]} and {called[1]} leave no layer")
     return found
 
 

@@ -72,6 +72,8 @@ def prune(
     InputError
         If no tensor can be pruned so, or weights are bad.
     """
+    if wanted.pattern.name == "stored":
+        raise InputError("pattern 'stored' keeps what a file has: it prunes nothing; 'sparsebench list patterns'")
     if wanted.density is None or wanted.density == 1:
         raise InputError(f"pattern '{wanted.pattern}' at density 1 prunes nothing; give a density below 1")
     wanted.pattern.check(wanted.density)

@@ -26,7 +26,7 @@ def model_problems(table: ModelTable, data: Path | None, seed: int | None) -> li
     from sparsebench.models.problems import Combination, alike, chosen
 
     model = load(table.file, table.input_shapes, table.batch, data=data)
-    layers = chosen(model.layers, table.layers, table.skip)
+    layers = chosen(model.layers, table.layers, table.skip, ("layers", "skip"))
     opened = [layer.name for layer in layers if layer.uses is None]
     if opened:
         inputs = ", ".join(str(entry) for entry in model.inputs) or "none"
