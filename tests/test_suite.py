@@ -295,8 +295,11 @@ def test_a_stored_pattern_has_the_density_of_its_file(tmp_path: Path) -> None:
     assert group.problem.density == 0.375
     assert group.problem.weights == "data:layer.smtx"
     np.save(tmp_path / "dense.npy", np.ones((2, 2)))
-    with pytest.raises(InputError, match="'stored' needs a sparse file"):
+    with pytest.raises(InputError, match="none of them zero: pattern 'stored' needs weights of which some are"):
         expand(tmp_path, text.replace("data:", str(tmp_path / "dense.npy")))
+    np.save(tmp_path / "pruned.npy", np.eye(4))
+    (group,) = expand(tmp_path, text.replace("data:", str(tmp_path / "pruned.npy")))
+    assert group.problem.density == 0.25
 
 
 def test_the_collection_gives_one_matrix_of_each_shape() -> None:

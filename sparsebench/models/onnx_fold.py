@@ -6,6 +6,7 @@ of that kind whose operands are known is computed, and the inference repeated un
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +74,13 @@ def _short_constants(graph: GraphProto) -> Arrays:
     for node in graph.node:
         if node.op_type == "Constant":
             tensors += [(node.output[0], item.t) for item in node.attribute if item.name == "value"]
-    return {name: numpy_helper.to_array(tensor) for name, tensor in tensors if prod(tensor.dims) <= SHORT}
+    found: Arrays = {}
+    for name, tensor in tensors:
+        if prod(tensor.dims) <= SHORT and not tensor.external_data:
+            # A damaged one says so where it is a weight, and else only leaves a size unknown.
+            with suppress(ValueError, TypeError):
+                found[name] = numpy_helper.to_array(tensor)
+    return found
 
 
 def _fold(model: ModelProto, node: NodeProto, known: Arrays, new: Arrays) -> bool:

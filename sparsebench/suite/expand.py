@@ -10,6 +10,8 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sparsebench import weights
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
@@ -104,6 +106,18 @@ def _layers(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, 
         yield filters, conv.taps, "random", None, conv
 
 
+def _density(address: str, data: Path | None) -> float:
+    """Return nnz / size of weights that a dense file holds; pruned models are mostly stored so."""
+    values = weights.read(address, data=data).values
+    nnz = int(np.count_nonzero(values))
+    if nnz in (0, values.size):
+        raise InputError(
+            f"weights '{address}' are dense, {'all' if nnz == 0 else 'none'} of them zero: pattern 'stored' needs"
+            " weights of which some are"
+        )
+    return nnz / values.size
+
+
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
     if table.op == "network":
         for address, N in product(table.networks or (), table.n):
@@ -117,7 +131,7 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
             densities = table.density
             if pattern.name == "stored":
                 if stored_density is None:
-                    raise InputError(f"weights '{address}' are dense: pattern 'stored' needs a sparse file")
+                    stored_density = _density(address, data)
                 densities = [round(stored_density, 12)]
             for density, act_density, cache, layout in product(
                 densities, table.act_density, table.cache, table.x_layout

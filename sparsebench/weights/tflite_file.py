@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import count, takewhile
 from math import prod
+from string import digits
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,7 +194,7 @@ def _readable(found: list[tuple[Node, Tensor]]) -> dict[int, str]:
         tensors[id(tensor)] = tensor
         parts = [_UNPACKED.sub("", part).split("/") for part in tensor.name.split(";")]
         endings = _OPERATORS[node.operator][1]
-        path = next((part for part in parts if part[-1] in endings and len(part) > 1), None)
+        path = next((part for part in parts if part[-1].rstrip(digits) in endings and len(part) > 1), None)
         paths[id(tensor)] = path[:-1] if path else parts[0]
     # The last part stays, even where there is one path only.
     shared = zip(*(path[:-1] for path in paths.values()), strict=False)
