@@ -62,9 +62,7 @@ def test_kernels_are_chosen_over_all_ops(model: Model) -> None:
     kernels = {group.problem.op: set(group.kernels) for group in found.plan.groups}
     assert {"complementary", "numpy-dense"} <= kernels["matmul"] <= {"complementary", "numpy-dense", "mkl-dense"}
     assert "complementary" in kernels["conv2d"]
-    with pytest.raises(
-        InputError, match="kernel 'complementry' is none for the model's layers; nearest"
-    ):
+    with pytest.raises(InputError, match="kernel 'complementry' is none for the model's layers; nearest"):
         planned(model, ["complementary/8"], [0.25], kernels=("complementry",))
 
 
