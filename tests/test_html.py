@@ -109,8 +109,8 @@ def test_charts_are_drawn(opened: Page) -> None:
     """Every mark has an outline with finite numbers and, where its panel is open, a size on the screen."""
     sections = opened.locator("main section").evaluate_all("found => found.map(s => s.id)")
     assert sections == [
-        "claims", "overview", "sparsity", "batch", "break-even", "roofline", "threads", "shapes", "prepare", "bytes",
-        "conditions", "cases",
+        "claims", "overview", "peers", "sparsity", "batch", "break-even", "roofline", "threads", "shapes", "prepare",
+        "bytes", "conditions", "cases",
     ]  # fmt: skip
     for name in sections[1:-2]:
         marks = opened.locator(f"#{name} svg .{'more' if name == 'shapes' else 'p' if name == 'roofline' else 'm'}")

@@ -40,7 +40,7 @@ class Quiet:
 
 @pytest.fixture
 def bad_kernels(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv(registry.PATH_VARIABLE, str(Path(__file__).parent / "rival_kernels"))
+    monkeypatch.setenv(registry.baselines.PATH_VARIABLE, str(Path(__file__).parent / "rival_kernels"))
     registry.kernels.cache_clear()
     yield registry.all_kernels()
     registry.kernels.cache_clear()

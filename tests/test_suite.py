@@ -246,7 +246,7 @@ def test_shipped_suites_are_valid() -> None:
     assert {"columns", "dlmc", "minilm", "poster", "scaling", "smoke"} <= set(names)
     known = {op: list(named) for op, named in registry.all_kernels().items()}
     for name in set(names) - {"dlmc", "minilm", "real-models"}:
-        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4")
+        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4", peers=registry.peers())
     groups = suite.expand(suite.load("poster"), kernel_names=KNOWN, cores=2, level="v4")
     assert len(groups) == (5 * 8 * 5 + 5 * 5 + 2 * 3 * 4 - 2 * 3 + 2 * 2 * 2) * 2
 
@@ -366,3 +366,39 @@ def test_what_is_wrong_with_a_model_table(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=says):
             expand(tmp_path, changed)
+
+
+PEERS = {"kernel_names": {"matmul": (*NAMES, "torch-dense", "torch-csr")}, "peers": {"torch-dense", "torch-csr"}}
+
+
+@pytest.mark.parametrize(
+    ("table", "asked", "chosen"),
+    [
+        ('["*"]', None, NAMES),
+        ('["*", "peers"]', None, (*NAMES, "torch-dense", "torch-csr")),
+        ('"peers"', None, ("torch-dense", "torch-csr")),
+        ('["csr", "torch-*"]', None, ("csr", "torch-dense", "torch-csr")),
+        ('["*-csr"]', None, ("mkl-csr", "torch-csr")),
+        ('["*"]', ["torch-csr"], ("torch-csr",)),
+        ('["*"]', ["*"], NAMES),
+        ('["csr", "mkl-csr"]', ["*", "peers"], ("csr", "mkl-csr")),
+    ],
+)
+def test_peers_run_where_they_are_asked_for(
+    tmp_path: Path, table: str, asked: list[str] | None, chosen: tuple[str, ...]
+) -> None:
+    groups = expand(tmp_path, GOOD + f"kernels = {table}", kernels=asked, **PEERS)
+    assert {group.kernels for group in groups} == {chosen}
+
+
+def test_a_problem_alone_has_no_peers_unless_asked() -> None:
+    problem = Problem.parse("matmul:8x8x1:unstructured+0.5:f32")
+    given = {"cores": 2, "level": "v3", **PEERS}
+    assert [group.kernels for group in suite.single(problem, **given)] == [NAMES]
+    (asked,) = suite.single(problem, kernels=["peers"], **given)
+    assert asked.kernels == ("torch-dense", "torch-csr")
+
+
+def test_where_there_are_no_peers_they_cannot_be_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="kernel 'peers' is not known"):
+        expand(tmp_path, GOOD + 'kernels = "peers"')

@@ -12,6 +12,7 @@ from sparsebench.cli.baseline import baseline
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
+from sparsebench.cli.export import export
 from sparsebench.cli.history import history
 from sparsebench.cli.listing import listing
 from sparsebench.cli.model import model
@@ -58,3 +59,4 @@ app.command("prune")(prune)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)
+app.command("export")(export)

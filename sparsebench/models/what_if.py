@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
+from sparsebench import registry
 from sparsebench.bench import engine
 from sparsebench.bench.plan import Request, RunPlan, make_plan
 from sparsebench.bench.sampler import Effort
@@ -16,6 +16,7 @@ from sparsebench.models.layer import Layer, Model
 from sparsebench.models.problems import Alike, Combination, alike, shape_text, uneven
 from sparsebench.problem import Problem
 from sparsebench.suite import Group
+from sparsebench.suite.expand import selects
 from sparsebench.weights.names import nearest
 
 # For a guess at how long a run takes: GFLOP/s of a dense kernel on a core, and seconds to prepare and check a problem.
@@ -58,14 +59,15 @@ def what_if(model: Model, layers: Sequence[Layer], wanted: Sequence[Combination]
     _require(problems, reasons, wanted)
     # Kernels are chosen below: a name need not be one of every op that the model has.
     plan = make_plan(replace(request, problems=tuple(dict.fromkeys(map(str, problems.values()))), kernels=None))
-    _require_known(request.kernels or (), plan.groups)
+    others = registry.peers(plan.groups[0].level)
+    _require_known(request.kernels or (), plan, others)
     unable: dict[str, str] = {}
     name = f"model-{model.path.stem}"
     groups = [
         replace(able, suite=name)
         # One thread count after the other: a worker serves all of its groups.
         for group in sorted(plan.groups, key=lambda group: group.threads)
-        if (able := _able(_narrowed(group, request.kernels), plan.kernels[group.problem.op], unable))
+        if (able := _able(_narrowed(group, request.kernels, plan, others), plan.kernels[group.problem.op], unable))
     ]
     for key in [key for key, problem in problems.items() if str(problem) in unable]:
         reasons[key[0]][key[1]] = unable[str(problems.pop(key))]
@@ -99,18 +101,20 @@ def _require(
     raise InputError(f"no layer of the model can be measured: {told}")
 
 
-def _require_known(globs: Sequence[str], groups: Sequence[Group]) -> None:
-    names = list(dict.fromkeys(name for group in groups for name in group.kernels))
+def _require_known(globs: Sequence[str], plan: RunPlan, peers: Collection[str]) -> None:
+    ops = dict.fromkeys(group.problem.op for group in plan.groups)
+    names = list(dict.fromkeys(name for op in ops for name in plan.kernels[op]))
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in names):
+        if not any(selects(name, glob, peers) for name in names):
             raise InputError(f"--kernels: kernel '{glob}' is none for the model's layers; {nearest(glob, names)}")
 
 
-def _narrowed(group: Group, globs: Sequence[str] | None) -> Group:
-    """Return the group with the kernels that a glob names, and its baseline."""
+def _narrowed(group: Group, globs: Sequence[str] | None, plan: RunPlan, peers: Collection[str]) -> Group:
+    """Return the group with the kernels that a glob selects, peers too, and its baseline."""
     if globs is None:
         return group
-    taken = (n for n in group.kernels if n == group.baseline or any(fnmatchcase(n, glob) for glob in globs))
+    known = plan.kernels[group.problem.op]
+    taken = (n for n in known if n == group.baseline or any(selects(n, glob, peers) for glob in globs))
     return replace(group, kernels=tuple(taken))
 
 

@@ -16,7 +16,7 @@ from sparsebench.bench.stats import median
 from sparsebench.errors import InputError
 from sparsebench.models.amdahl import Gain, Part, Values, gain, median_of, middle, ratio_of
 from sparsebench.models.engine_share import Share, share
-from sparsebench.report.kernel_kinds import is_dense
+from sparsebench.report.kernel_kinds import in_float32, is_dense
 from sparsebench.results import CaseResult
 
 BEST = "best of each layer"
@@ -209,7 +209,7 @@ def _setting(
 def _shape(record: Mapping[str, Any], cases: Mapping[str, list[CaseResult]], rng: np.random.Generator) -> Shape | None:
     choices, reasons, dense = {}, dict(record["reasons"]), []
     for label, problem in record["problems"].items():
-        able = [case for case in cases.get(problem, ()) if case.status == "ok" and case.samples_s and case.group]
+        able = [case for case in cases.get(problem, ()) if _comparable(case)]
         rivals = [case for case in able if is_dense(case.kernel)]
         sparse = [case for case in able if not is_dense(case.kernel)]
         if rivals:
@@ -224,6 +224,10 @@ def _shape(record: Mapping[str, Any], cases: Mapping[str, list[CaseResult]], rng
         return None
     seconds = middle([median_of(case.samples_s, rng) for case in dense])
     return Shape(record, seconds, min(dense, key=_median).kernel, choices, reasons)
+
+
+def _comparable(case: CaseResult) -> bool:
+    return case.status == "ok" and bool(case.samples_s and case.group) and in_float32(case.kernel)
 
 
 def _failure(cases: Sequence[CaseResult]) -> str:

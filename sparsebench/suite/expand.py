@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -53,12 +53,22 @@ class Group:
         return cls(**(record | changed))
 
 
-def _select(globs: Sequence[str], known: Sequence[str], where: str) -> tuple[str, ...]:
-    """Names that match any glob, in the registry's order; a glob that matches none is an error."""
+def selects(name: str, glob: str, peers: Collection[str]) -> bool:
+    """Whether a glob selects a kernel: "*" all but peers, "peers" these, any other what its name matches."""
+    match glob:
+        case "*":
+            return name not in peers
+        case "peers":
+            return name in peers
+    return fnmatchcase(name, glob)
+
+
+def _select(globs: Sequence[str], known: Sequence[str], peers: Collection[str], where: str) -> tuple[str, ...]:
+    """Names that any glob selects, in the registry's order; a glob that selects none is an error."""
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in known):
+        if not any(selects(name, glob, peers) for name in known):
             raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, known)}")
-    return tuple(name for name in known if any(fnmatchcase(name, glob) for glob in globs))
+    return tuple(name for name in known if any(selects(name, glob, peers) for glob in globs))
 
 
 def _thread_counts(asked: Sequence[int | str], cores: int) -> list[int]:
@@ -182,8 +192,12 @@ def expand(
     where: str | None = None,
     data: Path | None = None,
     seed: int | None = None,
+    peers: Collection[str] = (),
 ) -> list[Group]:
     """Expand a suite; `threads`, `seed` replace the suite's, `kernels` (globs) and `where` narrow it.
+
+    `peers` are the kernels that "*" leaves out, so that a suite takes as long whatever is installed. Where a suite says
+    "*", `kernels` may name them all the same.
 
     Raises
     ------
@@ -197,11 +211,15 @@ def expand(
         if suite.baseline is not None and suite.baseline not in kernel_names[op]:
             wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names[op])}"
             raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
-    narrowed = {op: _select(kernels, kernel_names[op], "--kernels") if kernels else kernel_names[op] for op in ops}
+    narrowed = {
+        op: _select(kernels, kernel_names[op], peers, "--kernels") if kernels else kernel_names[op] for op in ops
+    }
     merged: dict[str, tuple[Problem, set[str]]] = {}
     for here, globs, problems in tables:
-        known = {op: kernel_names[op] for op in dict.fromkeys(problem.op for problem in problems)}
-        chosen = _select(globs, list(dict.fromkeys(chain.from_iterable(known.values()))), f"{here}.kernels")
+        known = list(dict.fromkeys(chain.from_iterable(kernel_names[problem.op] for problem in problems)))
+        chosen = _select(globs, known, peers, f"{here}.kernels")
+        if kernels and "*" in globs:
+            chosen = tuple(known)
         for problem in problems:
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
@@ -223,10 +241,10 @@ def single(
     level: str,
     threads: Sequence[int | str] | None = None,
     kernels: Sequence[str] | None = None,
+    peers: Collection[str] = (),
 ) -> list[Group]:
-    """Return groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
-    known = kernel_names[problem.op]
-    names = _select(kernels, known, "--kernels") if kernels else tuple(known)
+    """Return groups of one problem, with the kernels that `kernels` (globs) selects; by default all but `peers`."""
+    names = _select(kernels or ("*",), kernel_names[problem.op], peers, "--kernels")
     group = Group("problem", problem, names, 1, level, DEFAULT_BASELINES[problem.op])
     return [replace(group, threads=count) for count in _thread_counts(threads or [1], cores)]
 

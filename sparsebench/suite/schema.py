@@ -133,7 +133,11 @@ class ProblemTable(_Table):
     weights: str | WeightsTable = Field("random", description="network: random, or an .npz file of its weights.")
     cache: Caches = ["warm"]
     x_layout: Layouts = Field(["row"], description="blocked: each kernel gets X and Y in its own best layout.")
-    kernels: Globs = ["*"]
+    kernels: Globs = Field(
+        ["*"],
+        description="Names, in which * stands for anything. '*' alone is every kernel but the peers, 'peers' is these:"
+        " libraries with threads of their own, from the extra 'peers'.",
+    )
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="before")
