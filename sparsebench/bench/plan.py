@@ -12,7 +12,7 @@ from typing import Any
 
 import sparsebench
 from sparsebench import isa, suite
-from sparsebench.bench import machine
+from sparsebench.bench import engine, machine
 from sparsebench.bench.pool import Listener, Settings, run_groups
 from sparsebench.bench.roofline import Ceilings, load_or_measure, roof, work
 from sparsebench.bench.sampler import Effort
@@ -277,7 +277,8 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
         told = {f"{level}, {threads} threads": asdict(found) for (level, threads), found in ceilings.items()}
         folder.update(ceilings=folder.run.get("ceilings", {}) | told)
         caches = machine.cache_sizes()
-        for results in run_groups(plan.groups, plan.kernels, plan.settings, watch, watch.spent):
+        measured = run_groups(plan.groups, plan.kernels, plan.settings, watch, watch.spent)
+        for results in engine.beside(plan.groups, measured, engine.visit_of(folder, cpus, watch.stage)):
             for result in results:
                 set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
             folder.append(results)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sparsebench.errors import InputError
-from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer
+from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer, what_if, what_if_table
 from sparsebench.report.output import emit
 
 if TYPE_CHECKING:
@@ -35,15 +35,22 @@ class Request:
     plot: str | None = None
     charts: tuple[str, ...] = ()
     break_even: bool = False
+    what_if: bool = False
     peers: bool = False
     output: Path | None = None
 
     @property
     def tells_warnings(self) -> bool:
         """Whether what is written has the runs' warnings in it."""
-        return self.form in ("console", "markdown", "html") and not self.break_even and not self.peers
+        special = self.break_even or self.peers or self.what_if
+        return self.form in ("console", "markdown", "html") and not special
 
     def __post_init__(self) -> None:
+        if self.what_if:
+            if self.form not in what_if_table.FORMATS or self.by or self.plot or self.break_even or self.peers:
+                formats = ", ".join(what_if_table.FORMATS)
+                raise InputError(f"--what-if is for --format {formats}, without --by, --plot, --break-even and --peers")
+            return
         if self.form not in FILES:
             # Says which formats there are.
             renderer(self.form)
@@ -84,7 +91,12 @@ def deliver(loaded: Loaded, request: Request) -> list[Path]:
 
 
 def _write(loaded: Loaded, request: Request, stream: TextIO) -> None:
-    if request.break_even:
+    if request.what_if:
+        if len(loaded.folders) > 1:
+            raise InputError("--what-if is of one run")
+        run = loaded.folders[0].run
+        what_if_table.write(request.form, run, what_if.find(run, loaded.results), stream)
+    elif request.break_even:
         from sparsebench.report import break_even, break_even_table
 
         crossings = break_even.find(loaded)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sparsebench import weights
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
 from sparsebench.suite.load import Loaded
+from sparsebench.suite.model_layers import model_problems
 from sparsebench.suite.schema import ProblemTable
 from sparsebench.toml_tables import nearest
 
@@ -49,7 +53,7 @@ class Group:
         return cls(**(record | changed))
 
 
-def _matches(name: str, glob: str, peers: Collection[str]) -> bool:
+def selects(name: str, glob: str, peers: Collection[str]) -> bool:
     """Whether a glob selects a kernel: "*" all but peers, "peers" these, any other what its name matches."""
     match glob:
         case "*":
@@ -62,9 +66,9 @@ def _matches(name: str, glob: str, peers: Collection[str]) -> bool:
 def _select(globs: Sequence[str], known: Sequence[str], peers: Collection[str], where: str) -> tuple[str, ...]:
     """Names that any glob selects, in the registry's order; a glob that selects none is an error."""
     for glob in globs:
-        if not any(_matches(name, glob, peers) for name in known):
+        if not any(selects(name, glob, peers) for name in known):
             raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, known)}")
-    return tuple(name for name in known if any(_matches(name, glob, peers) for glob in globs))
+    return tuple(name for name in known if any(selects(name, glob, peers) for glob in globs))
 
 
 def _thread_counts(asked: Sequence[int | str], cores: int) -> list[int]:
@@ -112,6 +116,18 @@ def _layers(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, 
         yield filters, conv.taps, "random", None, conv
 
 
+def _density(address: str, data: Path | None) -> float:
+    """Return nnz / size of weights that a dense file holds; pruned models are mostly stored so."""
+    values = weights.read(address, data=data).values
+    nnz = int(np.count_nonzero(values))
+    if nnz in (0, values.size):
+        raise InputError(
+            f"weights '{address}' are dense, {'all' if nnz == 0 else 'none'} of them zero: pattern 'stored' needs"
+            " weights of which some are"
+        )
+    return nnz / values.size
+
+
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
     if table.op == "network":
         for address, N in product(table.networks or (), table.n):
@@ -125,7 +141,7 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
             densities = table.density
             if pattern.name == "stored":
                 if stored_density is None:
-                    raise InputError(f"weights '{address}' are dense: pattern 'stored' needs a sparse file")
+                    stored_density = _density(address, data)
                 densities = [round(stored_density, 12)]
             for density, act_density, cache, layout in product(
                 densities, table.act_density, table.cache, table.x_layout
@@ -144,6 +160,25 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
                     x_layout=layout,
                     weights=address,
                 )
+
+
+def _tables(loaded: Loaded, data: Path | None, seed: int | None) -> Iterator[tuple[str, Sequence[str], list[Problem]]]:
+    """Yield each table of a suite that has problems: where it stands, its globs of kernels, its problems."""
+    made: list[tuple[str, Sequence[str], Callable[[], list[Problem]]]] = []
+    for number, table in enumerate(loaded.suite.problems):
+        made.append((f"problems[{number}]", table.kernels, partial(_listed, table, data, seed)))
+    for number, model in enumerate(loaded.suite.models):
+        made.append((f"models[{number}]", model.kernels, partial(model_problems, model, data, seed)))
+    for key, globs, problems in made:
+        here = f"suite '{loaded.name}', {key}"
+        try:
+            yield here, globs, problems()
+        except InputError as error:
+            raise InputError(f"{here}: {error}") from None
+
+
+def _listed(table: ProblemTable, data: Path | None, seed: int | None) -> list[Problem]:
+    return list(_problems(table, data, seed))
 
 
 def expand(
@@ -170,7 +205,8 @@ def expand(
         If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
     """
     suite = loaded.suite
-    ops = {table.op for table in suite.problems}
+    tables = list(_tables(loaded, data, seed))
+    ops = {problem.op for _, _, problems in tables for problem in problems}
     for op in ops:
         if suite.baseline is not None and suite.baseline not in kernel_names[op]:
             wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names[op])}"
@@ -179,15 +215,11 @@ def expand(
         op: _select(kernels, kernel_names[op], peers, "--kernels") if kernels else kernel_names[op] for op in ops
     }
     merged: dict[str, tuple[Problem, set[str]]] = {}
-    for number, table in enumerate(suite.problems):
-        here = f"suite '{loaded.name}', problems[{number}]"
-        chosen = _select(table.kernels, kernel_names[table.op], peers, f"{here}.kernels")
-        if kernels and "*" in table.kernels:
-            chosen = tuple(kernel_names[table.op])
-        try:
-            problems = list(_problems(table, data, seed))
-        except InputError as error:
-            raise InputError(f"{here}: {error}") from None
+    for here, globs, problems in tables:
+        known = list(dict.fromkeys(chain.from_iterable(kernel_names[problem.op] for problem in problems)))
+        chosen = _select(globs, known, peers, f"{here}.kernels")
+        if kernels and "*" in globs:
+            chosen = tuple(known)
         for problem in problems:
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
