@@ -123,8 +123,10 @@ def _require_data(source: Source, constant: Constant) -> None:
 def _layer(use: Use, name: str, address: str, shapes: Shapes, wanted: Wanted) -> Layer:
     node, constant = use.node, use.constant
     conv = node.op_type == "Conv"
-    x = shapes.values.get(node.input[1 - use.position])
     where = f"{address}: {node.op_type} '{node.name}'"
+    if len(node.input) < 2 or not node.output:
+        raise InputError(f"{where} has one operand or no result; an ONNX model has no such node")
+    x = shapes.values.get(node.input[1 - use.position])
     stored = prod(constant.dims if constant.indices is None else constant.tensor.dims)
     columns = _images(x) if conv else _columns(use, x, shapes.values.get(node.output[0]))
     return Layer(

@@ -65,7 +65,7 @@ class Tensor:
 
 
 class Slide(NamedTuple):
-    """How a convolution's window moves, (vertical, horizontal), and whether its padding is of TensorFlow's kind SAME."""
+    """How a convolution's window moves, (vertical, horizontal), and whether its padding is TensorFlow's SAME."""
 
     stride: tuple[int, int]
     dilation: tuple[int, int]
