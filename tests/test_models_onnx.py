@@ -93,9 +93,7 @@ def test_open_sizes_leave_the_listing_and_say_what_would_close_them(attention: s
     assert [layer.columns for layer in model.layers] == [None, None, None]
     assert [layer.macs for layer in model.layers] == [None, None, None]
     assert [layer.weights().shape for layer in model.layers] == [(8, 8), (8, 8), (16, 8)]
-    with pytest.raises(
-        InputError, match=r"3 of 3 layers are not known: .* of x \[batch, length, 8\], mask \[batch, length\] open"
-    ):
+    with pytest.raises(InputError, match=r"3 of 3 layers are not known: .* x \[batch, length, 8\], mask"):
         model.require_sizes()
     # The sizes have names, so that the mask's are known with those of x.
     assert model.open_sizes is not None
@@ -293,7 +291,7 @@ def test_files_that_are_no_onnx_model_are_refused(tmp_path: Path):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_no_changed_byte_leads_to_anything_but_a_message(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("damaged")
     nodes = [node("Shape", ["x"], "s"), node("Reshape", ["x", "s"], "r"), node("MatMul", ["r", "w"], "y")]

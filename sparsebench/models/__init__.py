@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sparsebench.models.layer import ConvGeometry, Layer, Model, ModelInput
+from sparsebench.models.geometry import ConvGeometry
+from sparsebench.models.layer import Layer, Model, ModelInput
 from sparsebench.models.load import load
 from sparsebench.models.zeros import Fit, Zeros, study
 

@@ -78,7 +78,7 @@ def _short_constants(graph: GraphProto) -> Arrays:
     for name, tensor in tensors:
         if prod(tensor.dims) <= SHORT and not tensor.external_data:
             # A damaged one says so where it is a weight, and else only leaves a size unknown.
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, KeyError):
                 found[name] = numpy_helper.to_array(tensor)
     return found
 

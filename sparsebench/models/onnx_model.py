@@ -8,7 +8,8 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import InputError
-from sparsebench.models.layer import ConvGeometry, Layer, Model, same_pads
+from sparsebench.models.geometry import ConvGeometry, same_pads
+from sparsebench.models.layer import Layer, Model
 from sparsebench.models.names import each_use
 from sparsebench.models.onnx_shapes import Shape, Shapes, infer
 from sparsebench.models.wanted import Wanted
@@ -37,6 +38,7 @@ _OTHERS = (
     "ConvTranspose", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DeformConv", "LSTM", "GRU", "RNN",
     "Einsum", "Attention",
 )  # fmt: skip
+_PADDING = (b"NOTSET", b"VALID", b"SAME_UPPER", b"SAME_LOWER")
 _GRAPHS = ("If", "Loop", "Scan")
 _STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 _BYTES = {"FLOAT": 4, "FLOAT16": 2, "BFLOAT16": 2, "DOUBLE": 8}
@@ -121,6 +123,9 @@ def _require_data(source: Source, constant: Constant) -> None:
 def _layer(use: Use, name: str, address: str, shapes: Shapes, wanted: Wanted) -> Layer:
     node, constant = use.node, use.constant
     conv = node.op_type == "Conv"
+    where = f"{address}: {node.op_type} '{node.name}'"
+    if len(node.input) < 2 or not node.output:
+        raise InputError(f"{where} has one operand or no result; an ONNX model has no such node")
     x = shapes.values.get(node.input[1 - use.position])
     stored = prod(constant.dims if constant.indices is None else constant.tensor.dims)
     columns = _images(x) if conv else _columns(use, x, shapes.values.get(node.output[0]))
@@ -130,7 +135,7 @@ def _layer(use: Use, name: str, address: str, shapes: Shapes, wanted: Wanted) ->
         op="conv2d" if conv else "matmul",
         address=address,
         shape=use.dims,
-        conv=_geometry(node, use.dims, len(constant.dims), x) if conv else None,
+        conv=_geometry(node, use.dims, len(constant.dims), x, where) if conv else None,
         columns=None if columns is None else columns * shapes.times,
         dtype=_NAMES[constant.kind],
         nbytes=stored * _BYTES[constant.kind] + (8 * prod(constant.indices.dims) if constant.indices else 0),
@@ -149,30 +154,39 @@ def _columns(use: Use, x: Shape | None, y: Shape | None) -> int | None:
     return None
 
 
-def _geometry(node: NodeProto, dims: tuple[int, ...], axes: int, x: Shape | None) -> ConvGeometry:
+def _geometry(node: NodeProto, dims: tuple[int, ...], axes: int, x: Shape | None, where: str) -> ConvGeometry:
     """Return a convolution's geometry; one of 3-axis weights is 1-D, and gets a single row."""
-    flat = axes == 3
-    stride, dilation = (_pair(attribute(node, name, []), flat) for name in ("strides", "dilations"))
-    known = x if x is not None and len(x) == axes else (None,) * axes
-    height, width = (1, known[2]) if flat else (known[2], known[3])
+    stride = _sides(_sizes(node, "strides", axes - 2, 1, where))
+    dilation = _sides(_sizes(node, "dilations", axes - 2, 1, where))
+    given = _sizes(node, "pads", 2 * (axes - 2), 0, where)
     groups = attribute(node, "group", 1)
-    given = list(attribute(node, "pads", [])) or [0] * (2 if flat else 4)
-    pads = (0, given[0], 0, given[1]) if flat else (given[0], given[1], given[2], given[3])
-    mode = attribute(node, "auto_pad", b"NOTSET").decode()
-    if mode == "VALID":
-        pads = (0, 0, 0, 0)
-    if not mode.startswith("SAME"):
-        return ConvGeometry(height, width, stride, dilation, pads, groups)
-    if height is None or width is None:
-        return ConvGeometry(height, width, stride, dilation, None, groups)
-    kernel = (dims[2], dims[3])
-    same = same_pads((height, width), kernel, stride, dilation, extra_first=mode == "SAME_LOWER")
-    return ConvGeometry(height, width, stride, dilation, same, groups)
+    mode = attribute(node, "auto_pad", b"NOTSET")
+    if not isinstance(groups, int) or groups < 1 or mode not in _PADDING:
+        raise InputError(f"{where}: group is {groups}, auto_pad {mode!r}; an ONNX model has no such convolution")
+    known = x if x is not None and len(x) == axes else (None,) * axes
+    height, width = (1, known[2]) if axes == 3 else (known[2], known[3])
+    pads: tuple[int, int, int, int] | None = (0, 0, 0, 0)
+    if mode == b"NOTSET":
+        pads = (*_sides(given[: axes - 2], 0), *_sides(given[axes - 2 :], 0))
+    elif mode != b"VALID":
+        pads = None
+        if height is not None and width is not None:
+            kernel = (dims[2], dims[3])
+            pads = same_pads((height, width), kernel, stride, dilation, extra_first=mode == b"SAME_LOWER")
+    return ConvGeometry(height, width, stride, dilation, pads, groups)
 
 
-def _pair(given: Sequence[int], flat: bool) -> Pair:
-    sizes = list(given) or [1] * (1 if flat else 2)
-    return (1, sizes[0]) if flat else (sizes[0], sizes[1])
+def _sizes(node: NodeProto, name: str, count: int, least: int, where: str) -> list[int]:
+    """Return an attribute of so many sizes, all `least` where the node has none."""
+    given = attribute(node, name, None) or [least] * count
+    if not isinstance(given, list) or len(given) != count or not all(isinstance(g, int) and g >= least for g in given):
+        raise InputError(f"{where}: {name} is {given}; it must be {count} numbers of at least {least}")
+    return given
+
+
+def _sides(sizes: Sequence[int], flat: int = 1) -> Pair:
+    """Return (vertical, horizontal), the vertical one of a 1-D convolution being `flat`."""
+    return (flat, sizes[0]) if len(sizes) == 1 else (sizes[0], sizes[1])
 
 
 def _images(x: Shape | None) -> int | None:

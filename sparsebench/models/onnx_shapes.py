@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from sparsebench.errors import InputError
@@ -11,7 +12,7 @@ from sparsebench.models.wanted import Wanted, require_inputs
 from sparsebench.weights.address import Source
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+    from onnx import ModelProto, TensorProto, ValueInfoProto
 
 Shape = tuple[int | None, ...]
 
@@ -44,15 +45,11 @@ def infer(source: Source, model: ModelProto, wanted: Wanted) -> Shapes:
     InputError
         If an input is not there, or cannot have the shape that is asked for.
     """
-    import onnx
-
     held = {tensor.name for tensor in model.graph.initializer}
     fed = [value for value in model.graph.input if value.name not in held]
     require_inputs(source, wanted, [value.name for value in fed])
     asked, times = _sizes(source, fed, wanted)
-    skeleton = onnx.ModelProto()
-    skeleton.CopyFrom(model)
-    _strip(skeleton.graph)
+    skeleton = _skeleton(model)
     for value in skeleton.graph.input:
         if value.name in asked:
             _set(value, asked[value.name])
@@ -148,25 +145,30 @@ def _set(value: ValueInfoProto, sizes: tuple[int | str, ...] | None) -> None:
             dim.dim_param = size
 
 
-def _strip(graph: GraphProto) -> None:
-    """Drop what inference does not need: weights, which it would copy, and shapes that hold for other inputs."""
-    for tensor in graph.initializer:
-        _empty(tensor)
-    for node in graph.node:
-        if node.op_type == "Constant":
-            for item in node.attribute:
-                if item.name == "value":
-                    _empty(item.t)
-    del graph.value_info[:]
-    for value in graph.output:
-        value.type.tensor_type.ClearField("shape")
+def _skeleton(model: ModelProto) -> ModelProto:
+    """Copy what inference needs: no weights, of which the shape is enough, and no shapes that hold for other inputs."""
+    import onnx
+
+    copy = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import, functions=model.functions)
+    copy.graph.name = model.graph.name
+    copy.graph.input.extend(model.graph.input)
+    copy.graph.output.extend(onnx.ValueInfoProto(name=value.name) for value in model.graph.output)
+    copy.graph.initializer.extend(map(_outline, model.graph.initializer))
+    copy.graph.sparse_initializer.extend(model.graph.sparse_initializer)
+    for node in model.graph.node:
+        held = [item.t for item in node.attribute if item.name == "value"] if node.op_type == "Constant" else []
+        if any(prod(tensor.dims) > onnx_fold.SHORT for tensor in held):
+            # An initializer of the same name says as much.
+            copy.graph.initializer.append(_outline(held[0], node.output[0]))
+        else:
+            copy.graph.node.append(node)
+    return copy
 
 
-def _empty(tensor: TensorProto) -> None:
-    size = 1
-    for dim in tensor.dims:
-        size *= dim
-    if size > onnx_fold.SHORT:
-        for field in ("raw_data", "float_data", "double_data", "int32_data", "int64_data", "external_data"):
-            tensor.ClearField(field)
-        tensor.ClearField("data_location")
+def _outline(tensor: TensorProto, name: str = "") -> TensorProto:
+    """Return a tensor without its values where it is no short one."""
+    import onnx
+
+    if prod(tensor.dims) <= onnx_fold.SHORT and not name:
+        return tensor
+    return onnx.TensorProto(name=name or tensor.name, dims=tensor.dims, data_type=tensor.data_type)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from sparsebench.errors import InputError
-from sparsebench.models.layer import ConvGeometry, Layer, Model
+from sparsebench.models.geometry import ConvGeometry
+from sparsebench.models.layer import Layer, Model
 from sparsebench.models.wanted import Wanted
 from sparsebench.weights import safetensors_file
 from sparsebench.weights.address import Source

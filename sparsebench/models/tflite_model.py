@@ -9,7 +9,8 @@ from collections import Counter
 from math import prod
 
 from sparsebench.errors import InputError
-from sparsebench.models.layer import ConvGeometry, Layer, Model, ModelInput, same_pads
+from sparsebench.models.geometry import ConvGeometry, same_pads
+from sparsebench.models.layer import Layer, Model, ModelInput
 from sparsebench.models.names import each_use
 from sparsebench.models.wanted import Wanted, require_inputs
 from sparsebench.weights import tflite_file
@@ -17,7 +18,6 @@ from sparsebench.weights.address import Source
 from sparsebench.weights.tflite_file import Use
 from sparsebench.weights.tflite_graph import Graph, Node, graphs
 
-_SAME = 0  # the schema's Padding
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # What multiplies by weights, or products of activations, in ways that are not ours.
 _OTHERS = (
@@ -119,20 +119,17 @@ def _layer(source: Source, use: Use, name: str, times: int, wanted: Wanted) -> L
 
 
 def _geometry(use: Use, size: tuple[int, ...], is_open: tuple[bool, ...], where: str) -> ConvGeometry:
-    options, kernel = use.node.options, (use.shape[2], use.shape[3])
-    if options is None or len(size) != 4:
+    slide, kernel = use.node.slide, (use.shape[2], use.shape[3])
+    if slide is None or len(size) != 4:
         raise InputError(f"{where}: '{use.name}' has no stride, or its input is not 4-D")
-    stride = (options.StrideH(), options.StrideW())
-    dilation = (options.DilationHFactor(), options.DilationWFactor())
-    if min(*stride, *dilation) < 1 or size[3] < 1 or size[3] % use.shape[1]:
+    if min(*slide.stride, *slide.dilation) < 1 or size[3] < 1 or size[3] % use.shape[1]:
         raise InputError(
-            f"{where}: '{use.name}' has stride {stride}, dilation {dilation}, and {use.shape[1]} channels a group of"
-            f" {size[3]}"
+            f"{where}: '{use.name}' has stride {slide.stride}, dilation {slide.dilation}, and {use.shape[1]} channels"
+            f" a group of {size[3]}"
         )
     groups = size[3] // use.shape[1]
-    same = options.Padding() == _SAME
     if any(is_open[1:3]):
-        return ConvGeometry(None, None, stride, dilation, None if same else (0, 0, 0, 0), groups)
+        return ConvGeometry(None, None, slide.stride, slide.dilation, None if slide.same else (0, 0, 0, 0), groups)
     height, width = size[1], size[2]
-    pads = same_pads((height, width), kernel, stride, dilation) if same else (0, 0, 0, 0)
-    return ConvGeometry(height, width, stride, dilation, pads, groups)
+    pads = same_pads((height, width), kernel, slide.stride, slide.dilation) if slide.same else (0, 0, 0, 0)
+    return ConvGeometry(height, width, slide.stride, slide.dilation, pads, groups)

@@ -131,7 +131,7 @@ def _totals(model: Model, zeros: Sequence[Zeros]) -> str:
     return (
         f"{len(model.layers)} layer{'' if len(model.layers) == 1 else 's'}, {size:,} weights of"
         f" {model.parameters:,} parameters, {zero}"
-        f"{f' ({sparse} tensors stored sparse)' if sparse else ''}, {macs} MACs{useful},"
+        f"{f' ({sparse} stored sparse)' if sparse else ''}, {macs} MACs{useful},"
         f" {amount(sum(stored.values()))} bytes"
     )
 

@@ -101,6 +101,13 @@ def _read_model(path: Path, stamp: tuple[int, int]) -> ModelProto:
     # Protobuf takes many a file for an empty message.
     if not model.HasField("graph"):
         raise InputError(f"'{path}' is not an ONNX model: it has no graph{signature.really(path)}")
+    # Protobuf gives text that is not UTF-8 back as bytes.
+    graph = model.graph
+    named = [part for n in graph.node for part in (n.name, n.domain, n.op_type, *n.input, *n.output)]
+    named += [value.name for value in (*graph.initializer, *graph.input, *graph.output)]
+    named += [dim.dim_param for value in graph.input for dim in value.type.tensor_type.shape.dim]
+    if not all(isinstance(part, str) for part in named):
+        raise InputError(f"'{path}' is damaged: it holds names that are no text")
     return model
 
 
@@ -115,10 +122,13 @@ def kind_of(tensor: TensorProto) -> str:
 
 
 def attribute(node: NodeProto, name: str, default: Any) -> Any:
-    """Return the value of a node's attribute."""
+    """Return the value of a node's attribute; raises InputError if it has none."""
     from onnx.helper import get_attribute_value
 
-    return next((get_attribute_value(item) for item in node.attribute if item.name == name), default)
+    try:
+        return next((get_attribute_value(item) for item in node.attribute if item.name == name), default)
+    except ValueError as error:
+        raise InputError(f"the ONNX model is damaged: attribute '{name}' of node '{node.name}': {error}") from None
 
 
 def constants(graph: GraphProto) -> dict[str, Constant]:
@@ -224,7 +234,7 @@ def _array(tensor: TensorProto, folder: Path, where: str) -> NDArray[Any]:
 
     try:
         return numpy_helper.to_array(tensor, base_dir=str(folder))
-    except (OSError, ValueError, checker.ValidationError) as error:
+    except (OSError, ValueError, TypeError, KeyError, checker.ValidationError) as error:
         location = external(tensor)
         beside = f"its data belongs in '{location}' beside the model: " if location else ""
         raise InputError(f"{where} cannot be read: {beside}{str(error).strip()}") from None

@@ -64,13 +64,21 @@ class Tensor:
     sparsity: Sparsity | None
 
 
+class Slide(NamedTuple):
+    """How a convolution's window moves, (vertical, horizontal), and whether its padding is TensorFlow's SAME."""
+
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    same: bool
+
+
 class Node(NamedTuple):
-    """One operator; `options` is the schema's object, None where it has none that is read here."""
+    """One operator; `slide` is a convolution's, None of others and where the file has none."""
 
     operator: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Any
+    slide: Slide | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,24 +190,24 @@ class _Reader:
             raise ValueError(f"operator code {code} of {len(self._operators)}")
         name = self._operators[code]
         inputs, outputs = (self._indices(operator, what, tensors) for what in ("Inputs", "Outputs"))
-        return Node(name, inputs, outputs, self._options(name, operator))
+        return Node(name, inputs, outputs, self._slide(name, operator))
 
-    def _options(self, name: str, operator: Any) -> Any:
+    def _slide(self, name: str, operator: Any) -> Slide | None:
         from tflite.Conv2DOptions import Conv2DOptions
         from tflite.DepthwiseConv2DOptions import DepthwiseConv2DOptions
-        from tflite.FullyConnectedOptions import FullyConnectedOptions
+        from tflite.Padding import Padding
 
-        kinds = {
-            "CONV_2D": Conv2DOptions,
-            "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions,
-            "FULLY_CONNECTED": FullyConnectedOptions,
-        }
+        kinds = {"CONV_2D": Conv2DOptions, "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions}
         table = operator.BuiltinOptions() if name in kinds else None
         if table is None:
             return None
         options = kinds[name]()
         options.Init(table.Bytes, table.Pos)
-        return options
+        return Slide(
+            (options.StrideH(), options.StrideW()),
+            (options.DilationHFactor(), options.DilationWFactor()),
+            options.Padding() == Padding.SAME,
+        )
 
     def _tensor(self, index: int, tensor: Any) -> Tensor:
         shape = self._ints(tensor, "Shape")
