@@ -32,10 +32,11 @@ def test_the_engine_is_due_before_between_and_after_of_each_thread_count() -> No
         for number in range(len(groups)):
             done.append(number)
             yield number
+        done.append("the worker ends")
 
     found = list(engine.beside(groups, measured(), lambda which: done.append(f"T={which.threads}")))
     assert found == list(range(5))
-    assert done == ["T=1", 0, 1, "T=1", 2, 3, "T=1", "T=2", 4, "T=2"]
+    assert done == ["T=1", 0, 1, "T=1", 2, 3, "T=1", "T=2", 4, "the worker ends", "T=2"]
 
 
 def test_a_run_without_a_model_has_none(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ def beside(groups: Sequence[Group], measured: Iterator[Any], visit: Callable[[Gr
     """Yield what `measured` yields for each group, and `visit` the engine when it is due, while no worker computes."""
     due = {} if visit is None else visits(groups)
     for index in range(len(groups) + 1):
+        if index == len(groups):
+            # The last worker ends only once it is asked for more.
+            yield from measured
         for group in due.get(index, ()):
             assert visit is not None
             visit(group)

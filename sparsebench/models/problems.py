@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
-from sparsebench.models.layer import ConvGeometry, Layer
+from sparsebench.models.geometry import ConvGeometry
+from sparsebench.models.layer import Layer
 from sparsebench.patterns import Pattern, parse_pattern
 from sparsebench.problem import Problem
 from sparsebench.weights.names import nearest
