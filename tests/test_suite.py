@@ -399,6 +399,11 @@ def test_a_problem_alone_has_no_peers_unless_asked() -> None:
     assert asked.kernels == ("torch-dense", "torch-csr")
 
 
+def test_a_slip_in_peers_is_told_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"kernel 'peer' is not known; did you mean 'peers'\?"):
+        expand(tmp_path, GOOD + 'kernels = "peer"', **PEERS)
+
+
 def test_where_there_are_no_peers_they_cannot_be_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="kernel 'peers' is not known"):
         expand(tmp_path, GOOD + 'kernels = "peers"')

@@ -31,12 +31,12 @@ def add_folders() -> None:
             __path__.append(folder)
 
 
-def installed(distribution: str, title: str) -> dict[str, Any]:
-    """Return `missing` and `version` of a `Kernel` whose library is on PyPI, without importing the library."""
+def installed(distribution: str, title: str, options: str = "") -> dict[str, Any]:
+    """Return `missing` or `version` of a `Kernel` whose library pip installs, without importing the library."""
     try:
         return {"version": metadata.version(distribution)}
     except metadata.PackageNotFoundError:
-        return {"missing": f"{title} is not installed: pip install {distribution}"}
+        return {"missing": f"{title} is not installed: pip install {distribution}{options}"}
 
 
 def square_blocks(problem: Problem) -> list[int]:

@@ -226,9 +226,14 @@ def _sparse(name: str, S: Tensor, nbytes: int, form: str, problem: Problem, weig
     return keep_fastest(name, candidates, problem, weights, threads)
 
 
+def pytorch() -> dict[str, Any]:
+    """Return `missing` or `version`: of the CPU build, since PyPI's for x86-64 is of CUDA, several GB."""
+    return installed("torch", "PyTorch", " --index-url https://download.pytorch.org/whl/cpu")
+
+
 def kernel(name: str, summary: str, supports: Any, prepare: Any, op: str = "matmul", **more: Any) -> Kernel:
     """Return a kernel of PyTorch, timed in a process that loads it alone."""
-    common = {"timed_in": "python", "runtime": "torch", **installed("torch", "PyTorch")}
+    common = {"timed_in": "python", "runtime": "torch", **pytorch()}
     return Kernel(name, op, "torch", summary, supports, prepare, **(common | more))
 
 

@@ -14,8 +14,7 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from sparsebench.baselines import installed
-from sparsebench.baselines.torch import Compute, Given, TensorPlan, columns_of, kernel, library, load
+from sparsebench.baselines.torch import Compute, Given, TensorPlan, columns_of, kernel, library, load, pytorch
 from sparsebench.candidates import Candidate, keep_fastest
 from sparsebench.kernel import Plan
 
@@ -171,7 +170,7 @@ def _any(problem: Problem) -> None:
 
 def _compile(name: str, summary: str, prepare: Any, **more: Any) -> Any:
     """Return a kernel that needs what compiles, too."""
-    needed = installed("torch", "PyTorch")
+    needed = pytorch()
     if "missing" not in needed and not shutil.which(os.environ.get("CXX", "g++")):
         needed["missing"] = "torch.compile needs a C++ compiler: apt-get install g++, or set CXX"
     return kernel(name, summary, _any, prepare, dense=True, **(more | needed))

@@ -67,7 +67,8 @@ def _select(globs: Sequence[str], known: Sequence[str], peers: Collection[str], 
     """Names that any glob selects, in the registry's order; a glob that selects none is an error."""
     for glob in globs:
         if not any(selects(name, glob, peers) for name in known):
-            raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, known)}")
+            groups = ["peers"] if peers else []
+            raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, [*known, *groups])}")
     return tuple(name for name in known if any(selects(name, glob, peers) for glob in globs))
 
 
