@@ -71,7 +71,7 @@ def test_our_kernels(level: str, name: str) -> None:
     assert ran >= len(GEOMETRIES)
 
 
-@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - set(OURS)))
+@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - {*OURS, *registry.peers()}))
 def test_rivals(name: str) -> None:
     kernel = registry.kernels("conv2d")[name]
     if kernel.missing:
