@@ -89,6 +89,18 @@ def load(threads: int) -> None:
     _core().get_property("CPU", "FULL_DEVICE_NAME")
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One request with all threads (latency hint), or several on as many streams as threads (throughput hint)."""
+
+    hint: Literal["LATENCY", "THROUGHPUT"]
+    requests: int = 1
+
+    @property
+    def detail(self) -> str:
+        return "latency hint" if self.hint == "LATENCY" else f"throughput hint, {self.requests} requests"
+
+
 def _requests(model: ModelProto, threads: int, way: _Way, sparse: bool) -> list[Any]:
     """Compile a model for one of the ways, and return its requests."""
     from openvino import Type
@@ -107,18 +119,6 @@ def _requests(model: ModelProto, threads: int, way: _Way, sparse: bool) -> list[
     core = _core()
     compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", settings)
     return [compiled.create_infer_request() for _ in range(way.requests)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """One request with all threads (latency hint), or several on as many streams as threads (throughput hint)."""
-
-    hint: Literal["LATENCY", "THROUGHPUT"]
-    requests: int = 1
-
-    @property
-    def detail(self) -> str:
-        return "latency hint" if self.hint == "LATENCY" else f"throughput hint, {self.requests} requests"
 
 
 def _ways(N: int, threads: int, *, maps: bool = False) -> list[_Way]:
