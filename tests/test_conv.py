@@ -53,8 +53,6 @@ def problem_of(geometry: str, pattern: str, density: float) -> Problem:
 
 
 OURS = [name for name, kernel in registry.kernels("conv2d").items() if kernel.provider == "sparsebench"]
-# Peers have tests of their own: their libraries must not be loaded into one process.
-HERE = sorted(name for name, kernel in registry.kernels("conv2d").items() if not kernel.runtime)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -73,7 +71,7 @@ def test_our_kernels(level: str, name: str) -> None:
     assert ran >= len(GEOMETRIES)
 
 
-@pytest.mark.parametrize("name", [name for name in HERE if name not in OURS])
+@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - {*OURS, *registry.peers()}))
 def test_rivals(name: str) -> None:
     kernel = registry.kernels("conv2d")[name]
     if kernel.missing:
@@ -96,7 +94,7 @@ def test_mkl_keeps_its_threads(name: str) -> None:
 
 
 @pytest.mark.parametrize("geometry", ["8x8x3x3x10x10x2:padding=1;groups=8", "32x16x3x3x9x9x1:stride=2;groups=2"])
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - registry.peers()))
 def test_groups_are_right_or_refused(name: str, geometry: str) -> None:
     kernel = registry.kernels("conv2d")[name]
     if kernel.missing:
