@@ -305,3 +305,14 @@ def test_no_changed_byte_leads_to_anything_but_a_message(data: st.DataObject, tm
             assert layer.weights().shape == (layer.rows, layer.cols)
     except InputError:
         pass
+
+
+def test_a_graph_whose_name_is_no_text_is_damaged(tmp_path: Path) -> None:
+    path = Path(save(tmp_path / "m.onnx", [node("MatMul", ["x", "w"], "y")], {"w": matrix(3, 3)}, {"x": ["n", 3]}))
+    model = onnx.load(str(path))
+    content = path.read_bytes()
+    name = model.graph.name.encode()
+    assert content.count(name) == 1
+    path.write_bytes(content.replace(name, b"\x80" + name[1:]))
+    with pytest.raises(InputError, match="is damaged: it holds names that are no text"):
+        models.load(str(path))

@@ -103,7 +103,8 @@ def _read_model(path: Path, stamp: tuple[int, int]) -> ModelProto:
         raise InputError(f"'{path}' is not an ONNX model: it has no graph{signature.really(path)}")
     # Protobuf gives text that is not UTF-8 back as bytes.
     graph = model.graph
-    named = [part for n in graph.node for part in (n.name, n.domain, n.op_type, *n.input, *n.output)]
+    named = [graph.name]
+    named += [part for n in graph.node for part in (n.name, n.domain, n.op_type, *n.input, *n.output)]
     named += [value.name for value in (*graph.initializer, *graph.input, *graph.output)]
     named += [dim.dim_param for value in graph.input for dim in value.type.tensor_type.shape.dim]
     if not all(isinstance(part, str) for part in named):
