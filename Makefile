@@ -1,6 +1,7 @@
 # make run: install into .venv, measure the suite 'smoke', print its table.
 # make check: the same, and fail if one of the suite's thresholds falls short.
 # make test: install into .venv, run the tests, then every linter and the type checker.
+# make test-engines: install PyTorch, ONNX Runtime, OpenVINO and the other peers too, run the tests that skip without them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,12 @@ SOURCES := pyproject.toml setup.py README.md $(wildcard pyx/*) $(wildcard suites
 # cython-lint calls pycodestyle by its bare name.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run check test lint format clean
+# An index or a version of one's own choice for PyTorch: from PyPI, pip takes a CUDA build of several GB on x86-64.
+TORCH ?= torch
+ENGINE_TESTS = $(addprefix tests/test_,baselines_peers.py engine.py engines.py nets_onnx.py models_prune.py models_real.py \
+	models_what_if.py)
+
+.PHONY: run check test test-engines lint format clean
 
 run: $(VENV)/installed
 	$(BIN)/sparsebench run smoke
@@ -22,6 +28,9 @@ check: $(VENV)/installed
 test: $(VENV)/installed-for-tests
 	$(BIN)/pytest
 	$(MAKE) --no-print-directory lint
+
+test-engines: $(VENV)/installed-with-engines
+	$(BIN)/pytest $(ENGINE_TESTS)
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
@@ -46,6 +55,10 @@ $(VENV)/installed: $(BIN)/python $(SOURCES)
 $(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
 	$(BIN)/pip install --quiet '.[test,lint]'
 	touch $@ $(VENV)/installed
+
+$(VENV)/installed-with-engines: $(VENV)/installed-for-tests
+	$(BIN)/pip install --quiet $(TORCH) 'sparsebench[peers]'
+	touch $@
 
 clean:
 	rm -rf build $(VENV) *.egg-info
