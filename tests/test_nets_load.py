@@ -181,7 +181,7 @@ def test_shipped_networks() -> None:
     for name in names:
         net = nets.load(name)
         assert net.name == name
-        if name != "gsc":
+        if name.startswith("ffn"):
             sparse = {"pattern": Complementary(16), "density": 0.05}
             width = 768 if "bert" in name else 384
             hidden = [ReLU(), KWinners(0.12)] if "kwinners" in name else [GELU()]

@@ -14,9 +14,10 @@ from rich.live import Live
 from rich.text import Text
 
 from sparsebench.accuracy.conduct import Plan, execute, exit_code
+from sparsebench.bench.plan import exit_code as plan_exit_code
 from sparsebench.bench.pool import WorkerError
 from sparsebench.cli.progress import duration
-from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, InputError
+from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 
 if TYPE_CHECKING:
     from sparsebench.accuracy.folder import AccuracyFolder
@@ -143,7 +144,8 @@ def carry_out(plan: Plan, folder: AccuracyFolder, *, threads: int, time: bool, q
     if not quiet:
         counts = ", ".join(f"{n} {status}" for status, n in Counter(r.status for r in results).most_common())
         messages.print(f"{counts}. Results: {folder.path / 'accuracy.csv'}", markup=False, soft_wrap=True)
-    return exit_code(results)
+    run = folder.speed()
+    return exit_code(results) or (EXIT_OK if run is None else plan_exit_code(run.results()))
 
 
 def print_plan(plan: Plan) -> None:
