@@ -154,6 +154,18 @@ def test_a_dry_run_lists_trainings(
     assert "official-0-complementary-1-0.9\n" in shown and "0.12" not in shown
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("noise_db = [20.0, 60.0]", "recipe.noise_db is for recordings"), ("flip = true", "are for maps")],
+)
+def test_recipes_that_would_have_no_effect_are_refused(
+    quick: Path, line: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (quick / "idle.toml").write_text(SUITE.replace("lr = 4e-3", f"lr = 4e-3\n{line}"))
+    assert said(quick, ["idle.toml", "--dry-run"], monkeypatch) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_a_diverging_recipe_stops_its_trainings_alone(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (quick / "wild.toml").write_text(SUITE.replace("lr = 4e-3", 'lr = 1e30\noptimizer = "sgd"'))
     assert said(quick, ["wild.toml", "--no-time", "--out", "w", "--threads", "1", "--quiet"], monkeypatch) == 4

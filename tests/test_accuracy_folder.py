@@ -37,6 +37,11 @@ def test_finished_trainings_are_read_back(tmp_path: Path) -> None:
     assert "not complete (4 of 8 trainings)" in again.warnings()[0]
 
 
+def test_a_study_that_chose_a_recipe_says_so(tmp_path: Path) -> None:
+    folder = AccuracyFolder.create(tmp_path / "s", RECORD | {"validate": True, "finished": "now"})
+    assert folder.warnings() == ["judged by a part of the training data (--validate): these are no test accuracies"]
+
+
 def test_a_torn_line_costs_its_training_and_is_mended(tmp_path: Path) -> None:
     made(tmp_path / "s")
     path = tmp_path / "s" / TRAININGS

@@ -109,6 +109,17 @@ def test_a_loss_that_is_no_number_stops_a_training(task: train.Task) -> None:
         train.fit(train.to_torch(built()), replace(task, x=task.x * float("nan")), RECIPE, 0)
 
 
+def test_weights_that_are_no_numbers_at_the_end_are_a_divergence(task: train.Task) -> None:
+    module = train.to_torch(built())
+
+    def spoil(epoch: Epoch) -> None:
+        # As a last step can: its loss is one of the weights before it.
+        module.get_submodule("linear1").weight.data[0, 0] = float("inf")
+
+    with pytest.raises(train.DivergedError, match="not finite after the last step"):
+        train.fit(module, task, replace(RECIPE, epochs=1), 0, log=spoil)
+
+
 def test_boosting_ends_before_training_does() -> None:
     for epochs in (1, 2, 3, 12, 40):
         strengths = [train.Recipe(epochs=epochs).boost_at(epoch) for epoch in range(epochs)]

@@ -61,6 +61,7 @@ class Plan:
         InputError
             If something in it is wrong, or does not go with the data.
         """
+        _require_effect(study, dataset)
         found = plan.trainings(study, dataset, where)
         networks = plan.networks(found, study, nets.load(study.network), dataset)
         for variant, network in networks.items():
@@ -70,6 +71,14 @@ class Plan:
         for fold in dict.fromkeys(training.fold for training in found):
             part(dataset, fold, validate=validate)
         return cls(study, dataset, tuple(found), networks, validate)
+
+
+def _require_effect(study: Study, dataset: Dataset) -> None:
+    """Raise InputError if the recipe changes samples in a way that these cannot be changed."""
+    if study.recipe.noise_db is not None and dataset.noise is None:
+        raise InputError(f"recipe.noise_db is for recordings; data set '{dataset.name}' has none")
+    if (any(study.recipe.shift) or study.recipe.flip) and len(dataset.input_shape) != 3:
+        raise InputError(f"recipe.shift and recipe.flip are for maps; data set '{dataset.name}' has features")
 
 
 def execute(

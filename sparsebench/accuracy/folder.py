@@ -171,6 +171,8 @@ class AccuracyFolder:
     def warnings(self) -> list[str]:
         """Return what a reader should know."""
         found = [str(warning) for warning in self.record.get("warnings", [])]
+        if self.record.get("validate"):
+            found.append("judged by a part of the training data (--validate): these are no test accuracies")
         if "finished" not in self.record:
             total = self.record.get("trainings", "?")
             found.append(

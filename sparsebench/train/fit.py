@@ -128,7 +128,7 @@ def fit(
     Raises
     ------
     DivergedError
-        If the loss is NaN or infinite.
+        If the loss, or a weight at the end, is NaN or infinite.
     InputError
         If the checkpoint is of another training, or damaged.
     """
@@ -157,6 +157,8 @@ def fit(
             checkpoint.save(path, state, identity, epoch + 1, spent)
             kept = monotonic()
     set_boost(module, 0.0)
+    if not all(bool(torch.isfinite(value).all()) for value in module.state_dict().values()):
+        raise DivergedError("weights are not finite after the last step")
     return before + monotonic() - began
 
 

@@ -60,7 +60,7 @@ def _accuracies(study: Study, split: str, density: float) -> Table:
         f"accuracy, {split}, {sparsity_text(density)}",
         f"{samples:,} samples judge, in {len(folds)} fold{'s' if len(folds) > 1 else ''}; seeds {_listed(seeds)}",
         ("pattern", "activations"),
-        ("%", "to dense", "to unstr.", "non-zeros", "us", "times as fast"),
+        ("%", "to dense", "to unstr.", "non-zeros", *(("us", "times as fast") if study.timings else ())),
         tuple(_accuracy_row(study, cohort) for cohort in cohorts),
     )
 
@@ -78,17 +78,16 @@ def _accuracy_row(study: Study, cohort: Cohort) -> Row:
     speedup = study.speedup(cohort)
     mode = "dense" if cohort.pattern == DENSE and cohort.act_density == 1 else "sparse-sparse"
     seconds = study.seconds(cohort).get(mode)
-    return Row(
-        (cohort.pattern, act_text(cohort.act_density)),
-        (
-            _share(cohort.mean()),
-            points(to_dense),
-            points(to_unstructured),
-            Cell("" if nonzeros is None else f"{nonzeros:,}"),
-            Cell("" if seconds is None else f"{1e6 * seconds[0]:.1f}"),
-            Cell("", kind="absent") if speedup is None else Cell(f"{speedup.value:.2f}"),
-        ),
-    )
+    cells = [
+        _share(cohort.mean()),
+        points(to_dense),
+        points(to_unstructured),
+        Cell("" if nonzeros is None else f"{nonzeros:,}"),
+    ]
+    if study.timings:
+        cells.append(Cell("" if seconds is None else f"{1e6 * seconds[0]:.1f}"))
+        cells.append(Cell("", kind="absent") if speedup is None else Cell(f"{speedup.value:.2f}"))
+    return Row((cohort.pattern, act_text(cohort.act_density)), tuple(cells))
 
 
 def _starts(study: Study) -> Iterator[Table]:
