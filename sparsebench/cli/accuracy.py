@@ -51,6 +51,7 @@ def accuracy(
     Exit codes: 0 fine, 2 bad input or a library is missing, 3 our kernels and PyTorch say something else, 4 a training
     diverged or the disk is full, 130 interrupted.
     """
+    import os
     import sys
 
     from sparsebench.accuracy.folder import AccuracyFolder
@@ -72,6 +73,12 @@ def accuracy(
             "--resume takes all from the folder: give no --data, --where, --validate, --threads or --out with it"
         )
 
+    from sparsebench.bench.pool import SPIN
+
+    # Threads that spin while they wait take the cores from whatever else runs, and from one another: small networks
+    # become ten times as slow. OpenMP reads this when PyTorch is loaded.
+    for name, value in SPIN.items():
+        os.environ.setdefault(name, value)
     from sparsebench.accuracy.begin import begin, go_on
     from sparsebench.bench.machine import usable_cpus
     from sparsebench.cli.accuracy_progress import carry_out, print_plan, require_threads

@@ -64,8 +64,8 @@ class Progress:
     def epoch_finished(self, epoch: Epoch) -> None:
         """Show how the training goes."""
         self._draw(
-            f"{self._head()}: epoch {epoch.epoch}/{self._epochs}, loss {epoch.loss:.3f}, {epoch.accuracy:.1%} right,"
-            f" {epoch.seconds:.0f} s; {self._left()} left"
+            f"{self._left()} left {self._head()}: epoch {epoch.epoch}/{self._epochs}, loss {epoch.loss:.3f},"
+            f" {epoch.accuracy:.1%} right, {epoch.seconds:.0f} s"
         )
 
     def training_finished(self, result: TrainingResult) -> None:

@@ -6,6 +6,8 @@ many as there are words, as in Warden 2018, "Speech Commands" (arXiv 1804.03209)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -61,24 +63,23 @@ def load(folder: Path | None) -> Dataset:
         paths += [path for path, _ in spoken]
         labels += [label for _, label in spoken]
         parts += [number] * len(spoken)
-    read = [wav.read(path, RATE) for path in paths]
     length = round(RATE * SECONDS)
-    resampled = sum(stored != RATE for _, stored in read)
-    recordings = [wav.centred(samples, length) for samples, _ in read]
     total = sum(silences.values())
-    recordings += _silence(folder / _BACKGROUND, total, length, rng)
+    quiet = _silence(folder / _BACKGROUND, total, length, rng)
+    resampled: list[Path] = []
+    x = log_mel(chain(_recordings(paths, length, resampled), quiet), RATE)
     labels += [CLASSES.index(SILENCE)] * total
     parts += [number for number, count in silences.items() for _ in range(count)]
     return Dataset(
         NAME,
         CLASSES,
-        log_mel(recordings, RATE),
+        x,
         np.array(labels, np.int64),
         np.array(parts, np.uint8),
         # Who spoke is the first part of a file's name; nobody is silent.
         (*(path.name.partition("_nohash_")[0] for path in paths), *[""] * total),
         white_noise(_NOISES, RATE),
-        (f"{resampled} of {len(read)} recordings were resampled to {RATE} Hz",) if resampled else (),
+        (f"{len(resampled)} of {len(paths)} recordings were resampled to {RATE} Hz",) if resampled else (),
     )
 
 
@@ -96,6 +97,15 @@ def _of(folder: Path, word: str, part: str, listed: dict[str, str]) -> list[Path
     """Return the recordings of a word in a part of the official split: what no list names is trained on."""
     found = sorted((folder / word).glob("*.wav"))
     return [path for path in found if listed.get(f"{word}/{path.name}", "train") == part]
+
+
+def _recordings(paths: list[Path], length: int, resampled: list[Path]) -> Iterator[wav.Floats]:
+    """Read one after another: all at once they would be gigabytes. Those of another rate are added to `resampled`."""
+    for path in paths:
+        samples, stored = wav.read(path, RATE)
+        if stored != RATE:
+            resampled.append(path)
+        yield wav.centred(samples, length)
 
 
 def _silence(folder: Path, count: int, length: int, rng: np.random.Generator) -> list[wav.Floats]:
