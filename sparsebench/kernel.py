@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sparsebench.problem import Problem
 
 Matrix = NDArray[np.float32]
+# What a kernel computes in; X, Y and W are float32 whatever it is.
+Dtype = Literal["f32", "bf16"]
 
 
 class Plan(Protocol):
@@ -68,6 +70,12 @@ class Kernel:
     `sparsebench.conv_plan.prepare_conv` fuses with them: `bias`, `relu`, `winners`.
     `supports` answers None, or the reason why the kernel cannot take the problem. `missing` is None,
     or says which library is absent and the command that installs it.
+    `engine` kernels of op "network" run it as the user of a dense engine does, with ReLU for k-winners, and with the
+    weights that are stored or with dense ones: see `sparsebench.nets.engines`.
+    A kernel whose library brings threads of its own names a `runtime`: all kernels of that name are prepared and timed
+    in one process that loads nothing else, see `sparsebench.bench.satellite`. Its module must import the library in
+    functions only; if it has a function `load(threads)`, that is called before the first of them is prepared.
+    `module` is filled in by the registry.
     """
 
     name: str
@@ -82,6 +90,10 @@ class Kernel:
     timed_in: Literal["native", "python"] = "native"
     missing: str | None = None
     version: str = ""
+    runtime: str = ""
+    dtype: Dtype = "f32"
+    engine: Literal["", "stored", "dense"] = ""
+    module: str = ""
 
 
 @dataclass(slots=True)

@@ -193,6 +193,10 @@ class Problem:
             return (self.N, *self.net.output_shape)
         return (self.M, self.N) if self.conv is None else (self.N, self.M, *self.conv.output)
 
+    def x_shape_in(self, layout: Layout) -> tuple[int, ...]:
+        """Shape of the array that holds the input in a plan's layout."""
+        return shape_of(self.K, self.N, layout) if self.op == "matmul" else self.x_shape
+
     def y_shape_in(self, layout: Layout) -> tuple[int, ...]:
         """Shape of the array that holds the output in a plan's layout."""
         return shape_of(self.M, self.N, layout) if self.op == "matmul" else self.y_shape

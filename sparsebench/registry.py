@@ -7,20 +7,17 @@ Folders listed in $SPARSEBENCH_KERNEL_PATH (separated like $PATH) are searched f
 from __future__ import annotations
 
 import importlib
-import os
 import pkgutil
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from types import ModuleType
 
 import sparsebench
 from sparsebench import _kernels, baselines, isa
-from sparsebench.errors import InputError
 from sparsebench.kernel import OURS, Kernel
 
 # A compiled module is a kernel if its name ends in an op; others (_timer, ceiling) are infrastructure.
 OPS = ("matmul", "conv2d", "network")
-PATH_VARIABLE = "SPARSEBENCH_KERNEL_PATH"
 _CONTRACT = ("NAME", "OP", "SUMMARY", "supports", "prepare")
 
 
@@ -66,16 +63,12 @@ def compiled(level: str) -> list[Kernel]:
 def rivals() -> list[Kernel]:
     """Other libraries' kernels, one module of `baselines` a library."""
     found: list[Kernel] = []
-    for folder in filter(None, os.environ.get(PATH_VARIABLE, "").split(os.pathsep)):
-        if not Path(folder).is_dir():
-            raise InputError(f"${PATH_VARIABLE}: '{folder}' is not a folder")
-        if folder not in baselines.__path__:
-            baselines.__path__.append(folder)
+    baselines.add_folders()
     for _, module_name, _ in pkgutil.iter_modules(baselines.__path__):
         module = _import(f"{baselines.__name__}.{module_name}")
         if not isinstance(getattr(module, "KERNELS", None), list):
             raise BrokenKernelError(f"{module.__name__} has no list KERNELS")
-        found.extend(module.KERNELS)
+        found.extend(replace(kernel, module=module.__name__) for kernel in module.KERNELS)
     return found
 
 
@@ -106,3 +99,10 @@ def kernels(op: str = "matmul", level: str | None = None) -> dict[str, Kernel]:
 def all_kernels(level: str | None = None) -> dict[str, dict[str, Kernel]]:
     """Kernels of every op, by op and name; raises as `kernels` does."""
     return {op: kernels(op, level) for op in OPS}
+
+
+def peers(level: str | None = None) -> frozenset[str]:
+    """Names of the kernels that run in processes of their own: what suites leave out unless they ask for it."""
+    return frozenset(
+        kernel.name for named in all_kernels(level).values() for kernel in named.values() if kernel.runtime
+    )

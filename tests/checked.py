@@ -30,6 +30,6 @@ def run_checked(kernel: Kernel, problem: Problem, threads: int, operands: Operan
     for _ in range(2):
         poison(out)
         plan.run(x, out)
-        verdict = right.judge(plan, out)
+        verdict = right.judge(plan, out, kernel)
         assert verdict.status in ("ok", "mistrusted"), f"{kernel.name} {problem} T={threads}: {verdict.error}"
     return restore(out, *right.y.shape[:2], plan.layout)

@@ -79,7 +79,7 @@ def test_both_sides_are_timed_alike_in_balanced_order() -> None:
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        ("calls > 2 and hang()", "timeout", "no end after 1 s while in 'measure'"),
+        ("calls > 2 and hang()", "timeout", "no end after 3 s while in 'measure'"),
         ("if calls > 1: return out", "wrong", "not written"),
         ("raise MemoryError('no room')", "failed", "no room"),
     ],
@@ -87,11 +87,30 @@ def test_both_sides_are_timed_alike_in_balanced_order() -> None:
 )
 def test_what_head_does_wrong_costs_its_case(body: str, status: str, said: str, tmp_path: Path) -> None:
     base, head = version(tmp_path / "base", rival="pass"), version(tmp_path / "head", rival=body)
-    records = {record.kernel: record for record in run([group("csr", "rival")], base, head, time_limit=1.0)}
+    records = {record.kernel: record for record in run([group("csr", "rival")], base, head, time_limit=3.0)}
     rival = records["rival"]
     assert (rival.base.status, rival.head.status) == ("ok", status)
     assert said in rival.head.error
     assert (rival.samples_s, rival.order) == ((), "")
+    assert records["csr"].base.timed and records["csr"].head.timed and records["csr"].samples_s
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ("pass", "ok", ""),
+        ("calls > 1 and crash()", "failed", "the process of 'test' died (SIGKILL)"),
+        ("if calls > 1: return out", "wrong", "not written"),
+    ],
+    ids=["right", "crash", "lie"],
+)
+def test_a_process_of_its_own_is_that_of_its_side(body: str, status: str, said: str, tmp_path: Path) -> None:
+    base, head = (version(tmp_path / side, "test", far=code) for side, code in (("base", "pass"), ("head", body)))
+    records = {record.kernel: record for record in run([group("csr", "far")], base, head)}
+    far = records["far"]
+    assert (far.base.status, far.head.status) == ("ok", status)
+    assert said in far.head.error
+    assert bool(far.samples_s) == (status == "ok")
     assert records["csr"].base.timed and records["csr"].head.timed and records["csr"].samples_s
 
 

@@ -26,7 +26,7 @@ from sparsebench.report.charts.facets import full_table
 from sparsebench.report.charts.model import Chart, Panel, Series
 from sparsebench.report.charts.style import COLOURS, MARKERS, styles
 from sparsebench.report.figures import save
-from sparsebench.report.kernel_kinds import is_dense, skips_zeros, storage
+from sparsebench.report.kernel_kinds import in_float32, is_dense, skips_zeros, storage
 from sparsebench.report.loaded import Loaded, load
 from sparsebench.report.scale import Scale, apart, span, ticks
 from sparsebench.results import CaseResult
@@ -70,6 +70,7 @@ def test_names_say_what_kernels_do() -> None:
         for name, kernel in kernels.items():
             assert is_dense(name) == kernel.dense, name
             assert skips_zeros(name) == kernel.skips_zeros, name
+            assert in_float32(name) == (kernel.dtype == "f32"), name
 
 
 def test_a_format_has_one_colour_and_an_owner_one_marker() -> None:
@@ -189,7 +190,7 @@ def test_break_even_is_a_chart_too(varied: Loaded) -> None:
 
 def test_charts_with_nothing_to_show_are_left_out(tmp_path: Path) -> None:
     one = load([make_run(tmp_path / "run", [*make_cases(shapes=[(512, 512)], sizes=[1])], ceilings={})])
-    assert [c.name for c in charts.make(one)] == ["overview", "prepare", "bytes"]
+    assert [c.name for c in charts.make(one)] == ["overview", "peers", "prepare", "bytes"]
     with pytest.raises(InputError, match="nothing to show"):
         charts.make(one, ["batch"])
     with pytest.raises(InputError, match="'bach' is not known; known: overview, "):

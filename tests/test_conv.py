@@ -71,7 +71,7 @@ def test_our_kernels(level: str, name: str) -> None:
     assert ran >= len(GEOMETRIES)
 
 
-@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - set(OURS)))
+@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - {*OURS, *registry.peers()}))
 def test_rivals(name: str) -> None:
     kernel = registry.kernels("conv2d")[name]
     if kernel.missing:
@@ -94,7 +94,7 @@ def test_mkl_keeps_its_threads(name: str) -> None:
 
 
 @pytest.mark.parametrize("geometry", ["8x8x3x3x10x10x2:padding=1;groups=8", "32x16x3x3x9x9x1:stride=2;groups=2"])
-@pytest.mark.parametrize("name", sorted(registry.kernels("conv2d")))
+@pytest.mark.parametrize("name", sorted(set(registry.kernels("conv2d")) - registry.peers()))
 def test_groups_are_right_or_refused(name: str, geometry: str) -> None:
     kernel = registry.kernels("conv2d")[name]
     if kernel.missing:

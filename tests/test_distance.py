@@ -30,7 +30,7 @@ def test_nothing_is_apart_from_one_cpu() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not hold threads to CPUs")
 def test_a_cpu_that_may_not_be_used_is_no_time() -> None:
-    # In a process of its own, of the installed package: a CPU number that is beyond the machine's must be refused, not crash.
+    # In a process of its own, and of the installed package: a CPU beyond the machine's is refused, no crash.
     code = "from sparsebench._kernels._round_trip import seconds; print(seconds(0, 1023), seconds(1023, 0))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["nan", "nan"]

@@ -109,8 +109,8 @@ def test_charts_are_drawn(opened: Page) -> None:
     """Every mark has an outline with finite numbers and, where its panel is open, a size on the screen."""
     sections = opened.locator("main section").evaluate_all("found => found.map(s => s.id)")
     assert sections == [
-        "claims", "overview", "sparsity", "batch", "break-even", "roofline", "threads", "shapes", "prepare", "bytes",
-        "conditions", "cases",
+        "claims", "overview", "peers", "sparsity", "batch", "break-even", "roofline", "threads", "shapes", "prepare",
+        "bytes", "conditions", "cases",
     ]  # fmt: skip
     for name in sections[1:-2]:
         marks = opened.locator(f"#{name} svg .{'more' if name == 'shapes' else 'p' if name == 'roofline' else 'm'}")
@@ -126,6 +126,11 @@ def test_charts_are_drawn(opened: Page) -> None:
 def test_claims_come_first_with_their_verdicts(opened: Page) -> None:
     assert opened.locator("#claims .verdict").all_inner_texts() == ["holds", "falls short"]
     assert "C2: <more>" in opened.locator("#claims").inner_text()
+    # How a claim was judged is there for who asks, and leaves room for the chart on the first screen.
+    repro = opened.locator("#claims details code").first
+    assert not repro.is_visible()
+    opened.locator("#claims summary").first.click()
+    assert repro.is_visible() and repro.inner_text().startswith("sparsebench run --problem")
 
 
 def test_without_claims_the_page_says_how_to_get_some(tmp_path: Path) -> None:

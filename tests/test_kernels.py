@@ -37,6 +37,8 @@ SHAPES = ((1, 1), (1, 31), (31, 1), (7, 13), (16, 48), (17, 49), (67, 101), (130
 COLUMNS = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 65, 97)
 
 
+# Peers run in processes of their own: tests/test_baselines_peers.py.
+IN_PROCESS = {name: kernel for name, kernel in registry.kernels().items() if not kernel.runtime}
 OURS = [
     (name, pattern)
     for name, kernel in registry.kernels().items()
@@ -79,7 +81,7 @@ def test_results_past_the_caches(monkeypatch: pytest.MonkeyPatch, level: str, pa
             assert check(out, reference(operands)).status == "ok"
 
 
-@pytest.mark.parametrize("name", sorted(registry.kernels()))
+@pytest.mark.parametrize("name", sorted(IN_PROCESS))
 def test_every_kernel_in_its_own_layout(name: str) -> None:
     kernel = registry.kernels()[name]
     if kernel.missing:
@@ -135,7 +137,7 @@ def test_partitioned_lanes_of_one(overlay: int) -> None:
 
 
 @pytest.mark.parametrize("density", [0.002, 0.05, 0.5, 1.0])
-@pytest.mark.parametrize("name", sorted(registry.kernels()))
+@pytest.mark.parametrize("name", sorted(IN_PROCESS))
 def test_every_kernel_at_every_density(name: str, density: float) -> None:
     kernel = registry.kernels()[name]
     if kernel.missing:
@@ -156,7 +158,7 @@ def test_every_kernel_at_every_density(name: str, density: float) -> None:
 @pytest.mark.parametrize("pattern", ["unstructured", "block/4x4"])
 def test_a_single_non_zero(pattern: str) -> None:
     problem = Problem("matmul", 64, 64, 16, parse_pattern(pattern), density=1e-9)
-    for kernel in registry.kernels().values():
+    for kernel in IN_PROCESS.values():
         if not kernel.missing and not kernel.supports(problem):
             run_checked(kernel, problem, threads=2)
 

@@ -51,13 +51,13 @@ def test_an_unavailable_level_is_refused() -> None:
 )
 def test_a_broken_module_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, says: str) -> None:
     (tmp_path / "extra_one.py").write_text(source)
-    monkeypatch.setenv(registry.PATH_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(registry.baselines.PATH_VARIABLE, str(tmp_path))
     monkeypatch.delitem(__import__("sys").modules, "sparsebench.baselines.extra_one", raising=False)
     with pytest.raises(BrokenKernelError, match=says):
         registry.kernels()
 
 
 def test_a_folder_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(registry.PATH_VARIABLE, "nowhere")
+    monkeypatch.setenv(registry.baselines.PATH_VARIABLE, "nowhere")
     with pytest.raises(InputError, match="'nowhere' is not a folder"):
         registry.kernels()

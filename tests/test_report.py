@@ -206,6 +206,17 @@ def test_the_best_of_each_row_is_marked() -> None:
             assert [name for name, c in zip(table.columns, row.cells, strict=True) if c.best] == [best]
 
 
+def test_what_computes_in_bfloat16_is_shown_but_never_the_best() -> None:
+    named = [replace(c, kernel="torch-bf16") if c.kernel == "complementary" else c for c in make_cases()]
+    tables = [table for table in make_tables(to_frame(named)) if "torch-bf16" in table.columns]
+    tables += make_tables(to_frame(named), by=["pattern"])
+    assert len(tables) == 2
+    for table in tables:
+        best = {name for row in table.rows for name, c in zip(table.columns, row.cells, strict=True) if c.best}
+        assert "torch-bf16" not in best and "csr" in best
+        assert any(cell(table, place, "torch-bf16").text for place in range(len(table.rows)))
+
+
 def test_the_baseline_can_be_the_best() -> None:
     problem = "matmul:64x64x1:unstructured+0.95:f32"
     frame = to_frame(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_files import save_cnn
 
 from sparsebench import registry, suite
 from sparsebench.errors import InputError
@@ -244,8 +245,8 @@ def test_shipped_suites_are_valid() -> None:
     names = [name for name, _ in suite.shipped()]
     assert {"columns", "dlmc", "minilm", "poster", "scaling", "smoke"} <= set(names)
     known = {op: list(named) for op, named in registry.all_kernels().items()}
-    for name in set(names) - {"dlmc", "minilm"}:
-        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4")
+    for name in set(names) - {"dlmc", "minilm", "real-models"}:
+        suite.expand(suite.load(name), kernel_names=known, cores=2, level="v4", peers=registry.peers())
     groups = suite.expand(suite.load("poster"), kernel_names=KNOWN, cores=2, level="v4")
     assert len(groups) == (5 * 8 * 5 + 5 * 5 + 2 * 3 * 4 - 2 * 3 + 2 * 2 * 2) * 2
 
@@ -294,8 +295,11 @@ def test_a_stored_pattern_has_the_density_of_its_file(tmp_path: Path) -> None:
     assert group.problem.density == 0.375
     assert group.problem.weights == "data:layer.smtx"
     np.save(tmp_path / "dense.npy", np.ones((2, 2)))
-    with pytest.raises(InputError, match="'stored' needs a sparse file"):
+    with pytest.raises(InputError, match="none of them zero: pattern 'stored' needs weights of which some are"):
         expand(tmp_path, text.replace("data:", str(tmp_path / "dense.npy")))
+    np.save(tmp_path / "pruned.npy", np.eye(4))
+    (group,) = expand(tmp_path, text.replace("data:", str(tmp_path / "pruned.npy")))
+    assert group.problem.density == 0.25
 
 
 def test_the_collection_gives_one_matrix_of_each_shape() -> None:
@@ -321,3 +325,85 @@ def test_a_single_problem_gets_all_kernels() -> None:
     (group,) = suite.single(problem, kernel_names=KNOWN, cores=2, level="v3")
     assert group.kernels == NAMES
     assert group.threads == 1
+
+
+MODEL = """
+title = "A model"
+[[models]]
+file = "FILE"
+input_shapes = { x = [1, 3, 16, 16] }
+patterns = [{ name = "complementary", lanes = 8 }, { name = "unstructured" }]
+density = 0.1
+"""
+
+
+def test_layers_of_a_model_are_problems_at_its_own_sizes(tmp_path: Path) -> None:
+    text = MODEL.replace("FILE", str(save_cnn(tmp_path / "net.onnx")))
+    groups = expand(tmp_path, text)
+    # A tenth of a depthwise filter's 9 weights is less than one: that layer is left out.
+    assert [str(group.problem).partition(":complementary")[0] for group in groups[::2]] == [
+        "conv2d:16x3x3x3x17x17x1", "conv2d:16x16x1x1x8x8x1", "matmul:24x16x1", "matmul:10x24x1",
+    ]  # fmt: skip
+    assert [group.problem.pattern.name for group in groups[:2]] == ["complementary", "unstructured"]
+    assert {group.kernels for group in groups} == {KNOWN["conv2d"], NAMES}
+    assert {group.baseline for group in groups} == {"mkl-im2col", "mkl-dense"}
+    assert len(expand(tmp_path, text + "largest = 1")) == 2
+    assert len(expand(tmp_path, text + 'layers = "fc"')) == 2
+    assert {group.problem.op for group in expand(tmp_path, text + 'kernels = "mkl-dense"')} == {"matmul"}
+
+
+def test_what_is_wrong_with_a_model_table(tmp_path: Path) -> None:
+    text = MODEL.replace("FILE", str(save_cnn(tmp_path / "net.onnx")))
+    for changed, says in (
+        (text.replace("input_shapes = { x = [1, 3, 16, 16] }", ""), r"models\[0\]: model .* set input_shapes or batch"),
+        (text.replace("x = [1", "z = [1"), "has no input 'z'; it has x"),
+        (text.replace("density = 0.1", "density = 0.01"), "no layer can have any of the patterns"),
+        (text + 'layers = "hed"', r"models\[0\]: .*layers 'hed' names no layer; nearest: head"),
+        (text + 'kernels = "cssr"', r"models\[0\]\.kernels: kernel 'cssr' is not known"),
+        (text + "n = 1", r"models\[0\]\.n: unknown key"),
+        (MODEL.replace("FILE", "absent.onnx"), "absent.onnx"),
+        ('title = "Empty"', r"needs \[\[problems\]\] or \[\[models\]\]"),
+    ):
+        with pytest.raises(InputError, match=says):
+            expand(tmp_path, changed)
+
+
+PEERS = {"kernel_names": {"matmul": (*NAMES, "torch-dense", "torch-csr")}, "peers": {"torch-dense", "torch-csr"}}
+
+
+@pytest.mark.parametrize(
+    ("table", "asked", "chosen"),
+    [
+        ('["*"]', None, NAMES),
+        ('["*", "peers"]', None, (*NAMES, "torch-dense", "torch-csr")),
+        ('"peers"', None, ("torch-dense", "torch-csr")),
+        ('["csr", "torch-*"]', None, ("csr", "torch-dense", "torch-csr")),
+        ('["*-csr"]', None, ("mkl-csr", "torch-csr")),
+        ('["*"]', ["torch-csr"], ("torch-csr",)),
+        ('["*"]', ["*"], NAMES),
+        ('["csr", "mkl-csr"]', ["*", "peers"], ("csr", "mkl-csr")),
+    ],
+)
+def test_peers_run_where_they_are_asked_for(
+    tmp_path: Path, table: str, asked: list[str] | None, chosen: tuple[str, ...]
+) -> None:
+    groups = expand(tmp_path, GOOD + f"kernels = {table}", kernels=asked, **PEERS)
+    assert {group.kernels for group in groups} == {chosen}
+
+
+def test_a_problem_alone_has_no_peers_unless_asked() -> None:
+    problem = Problem.parse("matmul:8x8x1:unstructured+0.5:f32")
+    given = {"cores": 2, "level": "v3", **PEERS}
+    assert [group.kernels for group in suite.single(problem, **given)] == [NAMES]
+    (asked,) = suite.single(problem, kernels=["peers"], **given)
+    assert asked.kernels == ("torch-dense", "torch-csr")
+
+
+def test_a_slip_in_peers_is_told_what_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"kernel 'peer' is not known; did you mean 'peers'\?"):
+        expand(tmp_path, GOOD + 'kernels = "peer"', **PEERS)
+
+
+def test_where_there_are_no_peers_they_cannot_be_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="kernel 'peers' is not known"):
+        expand(tmp_path, GOOD + 'kernels = "peers"')

@@ -78,10 +78,9 @@ def test_a_cpu_that_went_offline_is_left_out(tmp_path: Path, sys: Path) -> None:
 def test_what_others_take_of_the_cpus_measured_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = {"wall": 100.0, "own": 7.0}
     monkeypatch.setattr("sparsebench.bench.usage.monotonic", lambda: clock["wall"])
-    monkeypatch.setattr("sparsebench.bench.usage.process_time", lambda: clock["own"])
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 2})
     write(tmp_path / "stat", stat((10, 0, 1), (10, 0, 0), (10, 0, 0)))
-    others = Others(tmp_path)
+    others = Others(tmp_path, own=lambda: clock["own"])
     clock |= {"wall": 102.0, "own": 10.0}
     # Busy 3.5 s on the two, 3 s of which are this process's; 0.1 s were stolen; CPU 1 is not looked at.
     write(tmp_path / "stat", stat((11.8, 0, 1.1), (12, 0, 0), (11.7, 0, 0)))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,19 @@ def test_a_small_mistake_is_wrong(operands: Operands) -> None:
     verdict = check(out, expected)
     assert verdict.status == "wrong"
     assert "y[7, 3]" in verdict.error
+
+
+def test_weights_too_small_for_all_digits_are_no_mistake(operands: Operands) -> None:
+    dense = operands.weights.dense.copy()
+    # Numbers of float32 there are 1.4e-45 apart.
+    dense[3] *= np.float32(1e-40)
+    few = replace(operands, weights=replace(operands.weights, dense=dense))
+    expected = reference(few)
+    out = dense @ few.x
+    assert np.abs(out[3] / expected.y[3] - 1).max() > expected.tolerance
+    assert check(out, expected).status == "ok"
+    out[3, 2] += np.float32(1e-39)
+    assert check(out, expected).status == "wrong"
 
 
 def test_an_element_not_written_is_wrong(operands: Operands) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from sparsebench import isa
 from sparsebench.bench import worker
+from sparsebench.bench.remote import Satellites
 from sparsebench.bench.sampler import Effort
 from sparsebench.bench.usage import Others
 from sparsebench.bench.worker import GroupRun
@@ -45,7 +46,7 @@ def measured(others: Others, threads: int = 1) -> CaseResult:
     problem = Problem.parse("matmul:48x64x5:unstructured+0.9:f32")
     group = Group("test", problem, ("csr",), threads, isa.active(), "csr")
     known = all_kernels(isa.active())
-    (result,) = GroupRun(group, None, LastWeights(), known, others, Page(), Link()).run(QUICK)  # type: ignore[arg-type]
+    (result,) = GroupRun(group, None, LastWeights(), known, others, Page(), Link(), Satellites()).run(QUICK)  # type: ignore[arg-type]
     assert result.status == "ok" and len(result.samples_s) == 3
     return result
 

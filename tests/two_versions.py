@@ -25,17 +25,25 @@ def prepare(problem, weights, threads):
         return np.matmul(weights.dense, x, out=out)
     return PythonPlan(compute, 1)
 
-KERNELS = [Kernel("{name}", "matmul", "sparsebench", "for tests", lambda problem: None, prepare, timed_in="python")]
+KERNELS = [
+    Kernel(
+        "{name}", "matmul", "sparsebench", "for tests", lambda problem: None, prepare, timed_in="python",
+        runtime="{runtime}",
+    )
+]
 """
 
 
-def version(folder: Path, **rivals: str) -> Path:
-    """Return the root of a version with more kernels: their names, and what they do before each right answer."""
+def version(folder: Path, runtime: str = "", **rivals: str) -> Path:
+    """Return the root of a version with more kernels: their names, and what they do before each right answer.
+
+    With a `runtime` they run in a process of their own.
+    """
     package = folder / "sparsebench"
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "sparsebench", package, copy_function=os.symlink, ignore=ignored)
     if (ROOT / "suites").is_dir():  # Where sparsebench is installed, they are in the package.
         shutil.copytree(ROOT / "suites", folder / "suites", copy_function=os.symlink)
     for name, body in rivals.items():
-        (package / "baselines" / f"{name}.py").write_text(RIVAL.format(name=name, body=body))
+        (package / "baselines" / f"{name}.py").write_text(RIVAL.format(name=name, body=body, runtime=runtime))
     return folder

@@ -8,6 +8,7 @@ from sparsebench.accuracy.folder import SPEED, WEIGHTS, AccuracyFolder
 from sparsebench.accuracy.plan import Training
 from sparsebench.bench.plan import Request, describe, execute, make_plan, remaining_plan
 from sparsebench.bench.pool import Listener
+from sparsebench.nets.compile import MODES
 from sparsebench.problem import Problem
 from sparsebench.run_folder import RUN, RunFolder
 
@@ -54,7 +55,7 @@ def measure(
         problems = tuple(str(problem(training, folder)) for training in chosen(trainings, folder))
         if not problems:
             return
-        plan = make_plan(Request(problems=problems, threads=(1,)))
+        plan = make_plan(Request(problems=problems, threads=(1,), kernels=tuple(f"net-{mode}" for mode in MODES)))
         run = RunFolder.create(path, describe(plan, folder.record["argv"]))
     started(len(plan.groups))
     for _ in execute(plan, run, listener):

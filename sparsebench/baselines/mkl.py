@@ -6,27 +6,24 @@ Where MKL has several routines for one product, all are prepared and the fastest
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
 from sparsebench import isa
-from sparsebench.baselines import supports_im2col
-from sparsebench.bench.sampler import fastest
+from sparsebench.baselines import square_blocks, supports_im2col, supports_square_blocks
+from sparsebench.candidates import keep_fastest, layouts
 from sparsebench.errors import UnavailableError
 from sparsebench.formats import BlockSparse
 from sparsebench.kernel import Kernel, Plan
 from sparsebench.layouts import Layout
-from sparsebench.patterns import Block
 
 if TYPE_CHECKING:
     from sparsebench.operands import Weights
     from sparsebench.problem import Problem
 
-Candidate = Callable[[], Plan | None]
 INSTALL = "pip install mkl"
 # What mkl_sparse_set_mm_hint is told: far more calls than a run makes, so that any set-up is worth MKL's while.
 EXPECTED_CALLS = 1_000_000
@@ -64,28 +61,6 @@ def library() -> Any:
     return native
 
 
-def _layouts(problem: Problem) -> tuple[Layout, ...]:
-    """Layouts of X and Y to try: MKL's own best is one of these where a problem leaves it the choice."""
-    return ("row",) if problem.x_layout == "row" else ("row", "column")
-
-
-# Which candidate was the fastest, by kernel, problem and threads, for as long as the weights live: copies of cold
-# weights and plans side by side are then of one routine, and cost one search.
-_winners: WeakKeyDictionary[Weights, dict[tuple[str, Problem, int], int]] = WeakKeyDictionary()
-
-
-def _fastest(name: str, candidates: Sequence[Candidate], problem: Problem, weights: Weights, threads: int) -> Plan:
-    """Prepare all candidates, of which some may say no with None, and return the fastest."""
-    found = _winners.setdefault(weights, {})
-    key = (name, problem, threads)
-    if key in found and (plan := candidates[found[key]]()) is not None:
-        return plan
-    plans = {index: plan for index, prepare in enumerate(candidates) if (plan := prepare()) is not None}
-    chosen = fastest(list(plans.values()), problem) if len(plans) > 1 else 0
-    found[key] = list(plans)[chosen]
-    return plans[found[key]]
-
-
 def _any(problem: Problem) -> None:
     return None
 
@@ -93,16 +68,16 @@ def _any(problem: Problem) -> None:
 def _prepare_dense(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl = library()
     mkl.set_threads(threads)
-    routines = [(name, layout) for layout in _layouts(problem) for name in ("sgemm", "sgemm_compute")]
+    routines = [(name, layout) for layout in layouts(problem) for name in ("sgemm", "sgemm_compute")]
     routines += [("sgemv", "row")] if problem.N == 1 else []
     # Generated code runs on the calling thread alone.
     routines += [("sgemm_jit", "row")] if threads == 1 else []
     candidates = [partial(mkl.dense, weights.dense, problem.N, *routine) for routine in routines]
-    return _fastest("dense", candidates, problem, weights, threads)
+    return keep_fastest("dense", candidates, problem, weights, threads)
 
 
-def _sparse_routines(problem: Problem, layouts: tuple[Layout, ...]) -> list[tuple[str, Layout]]:
-    return [("mm", layout) for layout in layouts] + ([("mv", "row")] if problem.N == 1 else [])
+def _sparse_routines(problem: Problem, among: tuple[Layout, ...]) -> list[tuple[str, Layout]]:
+    return [("mm", layout) for layout in among] + ([("mv", "row")] if problem.N == 1 else [])
 
 
 def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -110,29 +85,9 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     mkl.set_threads(threads)
     matrix = weights.csr
     operands = (weights.dense.shape, matrix.indptr, matrix.indices, matrix.data, problem.N)
-    routines = _sparse_routines(problem, _layouts(problem))
+    routines = _sparse_routines(problem, layouts(problem))
     candidates = [partial(mkl.csr, *operands, *routine, EXPECTED_CALLS) for routine in routines]
-    return _fastest("csr", candidates, problem, weights, threads)
-
-
-def square_blocks(problem: Problem) -> list[int]:
-    """Square block sizes that hold the pattern without fill and divide the matrix: MKL's BSR knows no other."""
-    if not isinstance(problem.pattern, Block):
-        return []
-    rows, cols = problem.pattern.rows, problem.pattern.cols
-    return [
-        size
-        for size in range(2, min(rows, cols) + 1)
-        if rows % size == cols % size == problem.M % size == problem.K % size == 0
-    ]
-
-
-def _supports_bsr(problem: Problem) -> str | None:
-    if not isinstance(problem.pattern, Block):
-        return "needs pattern 'block'"
-    if not square_blocks(problem):
-        return f"no square block divides both {problem.pattern} and {problem.M} x {problem.K}"
-    return None
+    return keep_fastest("csr", candidates, problem, weights, threads)
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
@@ -149,7 +104,7 @@ def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     # BSR takes no column-major operands.
     routines = [name for name, _ in _sparse_routines(problem, ("row",))]
     candidates = [partial(prepare, size, name) for size in square_blocks(problem) for name in routines]
-    return _fastest("bsr", candidates, problem, weights, threads)
+    return keep_fastest("bsr", candidates, problem, weights, threads)
 
 
 def _product(problem: Problem) -> Problem:
@@ -181,7 +136,7 @@ def _prepare_im2col(
 
     if threads == 1 or threads > problem.N:
         return one_by_one()
-    return _fastest(f"im2col {prepare.__name__}", [one_by_one, side_by_side], problem, weights, threads)
+    return keep_fastest(f"im2col {prepare.__name__}", [one_by_one, side_by_side], problem, weights, threads)
 
 
 def _missing() -> str | None:
@@ -219,7 +174,7 @@ KERNELS = [
         dense=True,
     ),
     _kernel("mkl-csr", "mkl_sparse_s_mm on an optimised CSR handle", _any, _prepare_csr),
-    _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", _supports_bsr, _prepare_bsr),
+    _kernel("mkl-bsr", "mkl_sparse_s_mm on optimised BSR, best square block", supports_square_blocks, _prepare_bsr),
     _kernel(
         "mkl-im2col",
         "im2col and sgemm, the columns written in the timed call",

@@ -21,6 +21,7 @@ from sparsebench.kernel import OURS
 from sparsebench.memory import require_memory
 from sparsebench.operands import estimate_bytes
 from sparsebench.problem import Problem
+from sparsebench.registry import peers
 from sparsebench.suite import Group
 
 
@@ -100,7 +101,8 @@ def make_plan(request: Request, roots: Mapping[Label, Path], level: str, repeats
         with started(label, 1, level, settings) as side:
             for op, named in side.kernels.items():
                 providers[op] = named | providers.get(op, {})
-    groups, texts = expand_request(request, {op: list(named) for op, named in providers.items()}, len(cpus), level)
+    names = {op: list(named) for op, named in providers.items()}
+    groups, texts = expand_request(request, names, len(cpus), level, peers(level))
     if request.kernels is None:
         groups = list(_ours(groups, providers))
     if not groups:

@@ -31,6 +31,7 @@ from sparsebench.bench.worker import GroupRun
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sparsebench.bench.remote import Satellites
     from sparsebench.kernel import Kernel
     from sparsebench.results import CaseResult
 
@@ -51,8 +52,11 @@ def _told(results: Iterable[CaseResult]) -> list[Message]:
 class Side:
     """Answers commands about one problem at a time."""
 
-    def __init__(self, job: Message, known: dict[str, dict[str, Kernel]], page: Page, link: Link) -> None:
+    def __init__(
+        self, job: Message, known: dict[str, dict[str, Kernel]], page: Page, link: Link, satellites: Satellites
+    ) -> None:
         self._job = job
+        self._satellites = satellites
         self._known = known
         self._page = page
         self._link = link
@@ -61,7 +65,7 @@ class Side:
         from sparsebench.bench.usage import Others
         from sparsebench.operands import LastWeights
 
-        self._weights, self._others = LastWeights(), Others()
+        self._weights, self._others = LastWeights(), Others(own=satellites.cpu_seconds)
 
     def answer(self, command: Message) -> Message:
         """Carry out a command, and return the event that says what came of it."""
@@ -80,7 +84,9 @@ class Side:
             group = Group(
                 "ab", Problem.parse(command["problem"]), kernels, self._job["threads"], self._job["level"], kernels[0]
             )
-            self._run = GroupRun(group, data, self._weights, self._known, self._others, self._page, self._link)
+            self._run = GroupRun(
+                group, data, self._weights, self._known, self._others, self._page, self._link, self._satellites
+            )
             self._run.prepare()
         except InputError as error:
             return {"event": "refused", "message": str(error)}
@@ -118,6 +124,7 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         os.sched_setaffinity(0, job["cpus"])
 
     from sparsebench.bench.machine import loaded_libraries
+    from sparsebench.bench.remote import Satellites
     from sparsebench.errors import InputError, UnavailableError
     from sparsebench.registry import all_kernels
 
@@ -128,16 +135,18 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         return
     # No collection may fall into a sample.
     gc.disable()
-    side = Side(job, known, page, link)
     page.write("idle")
     event: Message = {
         "event": "ready",
         "root": str(Path(__file__).parents[2]),
         "kernels": {op: {kernel.name: kernel.provider for kernel in named.values()} for op, named in known.items()},
     }
-    while (command := json.loads(link.send(event)))["do"] != "leave":
-        event = side.answer(command)
-    link.send({"event": "left", "libraries": loaded_libraries()})
+    with Satellites() as satellites:
+        side = Side(job, known, page, link, satellites)
+        while (command := json.loads(link.send(event)))["do"] != "leave":
+            event = side.answer(command)
+        libraries = loaded_libraries() | {"satellites": satellites.leave()}
+    link.send({"event": "left", "libraries": libraries})
 
 
 if __name__ == "__main__":

@@ -150,9 +150,11 @@ def of_usage(during: Mapping[str, float | None], cpus: Sequence[int]) -> list[Do
 
 def of_libraries(threads: int, loaded: Mapping[str, Any]) -> list[Doubt]:
     """Return which BLAS and OpenMP libraries of a worker (`machine.loaded_libraries`) use fewer threads than asked."""
+    everywhere = [loaded, *loaded.get("satellites", {}).values()]
     few = {
         f"{pool['library']} {pool['version'] or ''}".strip(): pool["threads"]
-        for pool in loaded["pools"]
+        for process in everywhere
+        for pool in process["pools"]
         if pool["threads"] < threads
     }
     return [

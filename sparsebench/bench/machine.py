@@ -43,6 +43,12 @@ def _bytes(text: str | None) -> int | None:
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else None
 
 
+def cpu_flags(proc: Path = PROC) -> frozenset[str]:
+    """Return what the system calls the extensions that the first CPU has."""
+    cpu = _first_cpu(proc)
+    return frozenset((cpu.get("flags") or cpu.get("Features") or "").split())
+
+
 def cache_sizes(sys: Path = SYS) -> dict[str, int | None]:
     """Bytes of one instance of the data caches L1d, L2 and L3, as the first CPU sees them; None where not told."""
     sizes: dict[str, int | None] = {"L1d": None, "L2": None, "L3": None}
@@ -57,7 +63,7 @@ def cache_sizes(sys: Path = SYS) -> dict[str, int | None]:
 def machine_key(proc: Path = PROC, sys: Path = SYS) -> dict[str, Any]:
     """Facts that decide whether two runs may be compared; no clock rates, which change by the minute."""
     cpu = _first_cpu(proc)
-    flags = sorted((cpu.get("flags") or cpu.get("Features") or "").split())
+    flags = sorted(cpu_flags(proc))
     return {
         "architecture": platform.machine(),
         "vendor": cpu.get("vendor_id") or cpu.get("CPU implementer"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import sparsebench
 from sparsebench import isa, suite
-from sparsebench.bench import machine
+from sparsebench.bench import engine, machine
 from sparsebench.bench.pool import Listener, Settings, run_groups
 from sparsebench.bench.roofline import Ceilings, load_or_measure, roof, work
 from sparsebench.bench.sampler import Effort
@@ -22,7 +22,7 @@ from sparsebench.kernel import Kernel
 from sparsebench.memory import require_memory
 from sparsebench.operands import estimate_bytes
 from sparsebench.problem import Problem
-from sparsebench.registry import all_kernels
+from sparsebench.registry import all_kernels, peers
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 from sparsebench.suite import Group
@@ -89,7 +89,9 @@ def make_plan(request: Request) -> RunPlan:
     level = isa.require(request.level) if request.level else isa.active()
     known = all_kernels(level)
     cpus = tuple(machine.usable_cpus())
-    groups, texts = expand_request(request, {op: list(named) for op, named in known.items()}, len(cpus), level)
+    groups, texts = expand_request(
+        request, {op: list(named) for op, named in known.items()}, len(cpus), level, peers(level)
+    )
     warnings = _fit(groups, known)
     effort = Effort() if request.budget is None else _effort(request.budget / len(groups))
     settings = Settings(request.data, cpus, effort, request.time_limit, request.tune)
@@ -104,7 +106,7 @@ def request_name(request: Request, texts: Mapping[str, str]) -> str:
 
 
 def expand_request(
-    request: Request, kernel_names: Mapping[str, Sequence[str]], cores: int, level: str
+    request: Request, kernel_names: Mapping[str, Sequence[str]], cores: int, level: str, peers: Collection[str] = ()
 ) -> tuple[list[Group], dict[str, str]]:
     """Return the groups of a request, without added baselines, and the texts of its suites by name.
 
@@ -112,6 +114,8 @@ def expand_request(
     ----------
     kernel_names
         Names of kernels by op.
+    peers
+        Those that run only where they are asked for.
 
     Raises
     ------
@@ -124,6 +128,7 @@ def expand_request(
         "level": level,
         "threads": list(request.threads) if request.threads else None,
         "kernels": list(request.kernels) if request.kernels else None,
+        "peers": peers,
     }
     groups: list[Group] = []
     texts: dict[str, str] = {}
@@ -272,7 +277,8 @@ def execute(plan: RunPlan, folder: RunFolder, listener: Listener) -> Iterator[li
         told = {f"{level}, {threads} threads": asdict(found) for (level, threads), found in ceilings.items()}
         folder.update(ceilings=folder.run.get("ceilings", {}) | told)
         caches = machine.cache_sizes()
-        for results in run_groups(plan.groups, plan.kernels, plan.settings, watch, watch.spent):
+        measured = run_groups(plan.groups, plan.kernels, plan.settings, watch, watch.spent)
+        for results in engine.beside(plan.groups, measured, engine.visit_of(folder, cpus, watch.stage)):
             for result in results:
                 set_roof(result, plan.kernels[result.op][result.kernel], ceilings, caches)
             folder.append(results)
@@ -285,7 +291,9 @@ def set_roof(
     ceilings: dict[tuple[str, int], Ceilings],
     caches: dict[str, int | None],
 ) -> None:
-    """Say what this machine would allow a case to take at best."""
+    """Say what this machine would allow a case to take at best; ceilings are of float32 alone."""
+    if kernel.dtype != "f32":
+        return
     needed = work(result, dense=kernel.dense, skips_zeros=kernel.skips_zeros)
     if needed is None:
         return

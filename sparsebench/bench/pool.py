@@ -29,11 +29,17 @@ from sparsebench.suite import Group
 
 # Set by this workplace or a user's shell for other reasons; they make OpenBLAS, and so NumPy and SciPy, slow.
 _DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
-# How long idle threads of OpenMP (iterations) and OpenBLAS (2^n cycles) spin before they sleep: a fraction of a
-# millisecond. That bridges the gap between two calls of one kernel; by default they would spin for up to 20 ms, on the
-# cores that the next kernel is timed on.
-SPIN = {"GOMP_SPINCOUNT": "10000", "OPENBLAS_THREAD_TIMEOUT": "20"}
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# How long idle threads of OpenMP (GNU's in iterations, Intel's in milliseconds) and OpenBLAS (2^n cycles) spin before
+# they sleep: a millisecond at most. That bridges the gap between two calls of one kernel; by default they would spin
+# for up to 200 ms, on the cores that the next kernel is timed on.
+SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1", "OPENBLAS_THREAD_TIMEOUT": "20"}
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 
 # Seconds by stage of the work.
 Spent = defaultdict[str, float]

@@ -82,6 +82,9 @@ def _macs(result: CaseResult, dense: bool) -> float:
         # A network's layers say what each met.
         met = [row["reached"] if row["kernel"] == "complementary-ss" else 1 for row in result.layers]
         return float(sum(row["macs"] * share for row, share in zip(result.layers, met, strict=True)))
+    if result.macs is not None and result.dense_macs is not None:
+        # Of a network that another library runs only the whole is known.
+        return result.dense_macs if dense else result.macs
     return (result.M * result.K if dense else result.nnz or 0) * result.pixels
 
 

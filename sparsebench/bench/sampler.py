@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from time import monotonic, perf_counter, process_time
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from sparsebench.bench.remote import RemotePlan, RemoteTimer
 from sparsebench.bench.stats import is_precise, median_interval
 from sparsebench.kernel import Plan, PythonPlan
 
@@ -56,8 +57,13 @@ class PythonTimer:
 
 
 def timer_for(plans: Sequence[Plan]) -> Clocked:
-    """Return the native timer for plans with an entry, else Python's; several plans are called in turn."""
+    """Return the native timer for plans with an entry, else Python's; several plans are called in turn.
+
+    Plans that live in another process are timed there.
+    """
     first = plans[0]
+    if isinstance(first, RemotePlan):
+        return RemoteTimer([plan for plan in plans if isinstance(plan, RemotePlan)])
     if first.entry:
         from sparsebench._kernels._timer import Timer
 
@@ -108,11 +114,13 @@ class Effort:
 class Contender:
     """One kernel in the rounds; `samples_s` are seconds per call.
 
-    `cpu_s` and `elapsed_s` are those of its samples together, with the calls before them that are not counted.
+    `cpu_s` and `elapsed_s` are those of its samples together, with the calls before them that are not counted; `clock`
+    tells the CPU seconds of all processes that measure.
     """
 
     name: str
     timer: Clocked
+    clock: Callable[[], float] = process_time
     inner: int = 1
     warm_up: int = 1
     samples_s: list[float] = field(default_factory=list)
@@ -127,9 +135,9 @@ class Contender:
         ValueError
             If the clock says that it took no time.
         """
-        cpu, start = process_time(), perf_counter()
+        cpu, start = self.clock(), perf_counter()
         seconds = self.timer.seconds(self.inner, self.warm_up)
-        self.cpu_s += process_time() - cpu
+        self.cpu_s += self.clock() - cpu
         self.elapsed_s += perf_counter() - start
         if not (math.isfinite(seconds) and seconds > 0):
             raise ValueError(f"{self.name}: {self.inner} calls took {seconds} s: that is no time, the clock is broken")

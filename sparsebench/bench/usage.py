@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic, process_time
 from typing import Any
@@ -86,11 +87,23 @@ def _share(spans: dict[int, dict[str, float]], cpus: Sequence[int], what: str) -
     return sum(spans[cpu][what] for cpu in cpus) / total if total else None
 
 
-class Others:
-    """Tells how much of this process's CPUs others take: other processes, and the hypervisor."""
+def cpu_clock(pid: int) -> int:
+    """Return the clock of a process's CPU time, for `time.clock_gettime`; see clock_getcpuclockid(3)."""
+    clock = ctypes.c_int()
+    if error := ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
+        raise OSError(error, os.strerror(error))
+    return clock.value
 
-    def __init__(self, proc: Path = PROC) -> None:
+
+class Others:
+    """Tells how much of this process's CPUs others take: other processes, and the hypervisor.
+
+    `own` gives the CPU seconds of this process, with those of the processes that it has started to measure in.
+    """
+
+    def __init__(self, proc: Path = PROC, own: Callable[[], float] = process_time) -> None:
         self._proc = proc
+        self._own = own
         self._cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set[int]()
         self._stay = False
         self.mark()
@@ -121,4 +134,4 @@ class Others:
         found = [used for cpu, used in _cpus(self._proc).items() if int(cpu) in self._cpus]
         if not found:
             return None
-        return sum(used["busy_s"] + used["steal_s"] for used in found) - process_time()
+        return sum(used["busy_s"] + used["steal_s"] for used in found) - self._own()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.convolution import im2col
-from sparsebench.kernel import Plan
+from sparsebench.kernel import Dtype, Kernel, Plan
 from sparsebench.layouts import restore
 from sparsebench.operands import Operands, Weights
 from sparsebench.results import Status
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from sparsebench.nets.operands import NetworkOperands
 
 EPSILON = float(np.finfo(np.float32).eps)
+# Eight significant bits.
+BF16_EPSILON = 2.0**-7
 # Above this density BLAS in float64 beats SciPy's CSR product.
 _DENSE_FROM = 0.15
 # A reference with fewer non-zeros than this share proves little about a kernel that returns zeros.
 _MISTRUST_BELOW = 0.01
 _ALL = slice(None)
 _TINY = float(np.finfo(np.float64).tiny)
+# Below it float32 has ever fewer digits: a product is off by half of the smallest number, not by a share of itself.
+# Trained weights hold such numbers.
+_LEAST_NORMAL = float(np.finfo(np.float32).tiny)
 # Elements compared at a time: few enough that what lies between stays in the cache.
 _PART = 1 << 14
 
@@ -40,16 +45,20 @@ class Reference:
         float64, the same shape; sum over k of |w| |x|, the scale of the rounding errors.
     length
         Longest reduction: non-zeros in the fullest row.
+    dtype
+        What a kernel computes in: "bf16" rounds W, X and Y to it, and adds in float32.
     """
 
     y: NDArray[np.float64]
     magnitude: NDArray[np.float64]
     length: int
+    dtype: Dtype = "f32"
 
-    def judge(self, plan: Plan, out: NDArray[np.float32]) -> Verdict:
-        """Check the output that a plan gave in its own layout."""
+    def judge(self, plan: Plan, out: NDArray[np.float32], kernel: Kernel | None = None) -> Verdict:
+        """Check the output that a plan of a kernel gave, in its own layout and in what it computes in."""
         rows, columns = self.y.shape[:2]
-        return check(restore(out, rows, columns, plan.layout), self)
+        expected = self if kernel is None else replace(self, dtype=kernel.dtype)
+        return check(restore(out, rows, columns, plan.layout), expected)
 
     @property
     def tolerance(self) -> float:
@@ -57,9 +66,10 @@ class Reference:
 
         For a sum of n products in any order the error is at most n u / (1 - n u) times the sum of magnitudes, u being
         half of epsilon (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1); we allow twice
-        that, and four more roundings for kernels that scale or combine partial sums.
+        that, and four more roundings for kernels that scale or combine partial sums. In bf16 each product has two
+        rounded factors, and each sum is rounded once more: three times half of its epsilon, and again twice that.
         """
-        return (self.length + 4) * EPSILON
+        return (self.length + 4) * EPSILON + (3 * BF16_EPSILON if self.dtype == "bf16" else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +110,8 @@ def _apply(operands: Operands, absolute: bool) -> NDArray[np.float64]:
 class Judge(Protocol):
     """Knows the right answer of a problem."""
 
-    def judge(self, plan: Any, out: NDArray[np.float32]) -> Verdict:
-        """Check what a plan gave, in its own layout."""
+    def judge(self, plan: Any, out: NDArray[np.float32], kernel: Kernel | None = None) -> Verdict:
+        """Check what a plan of a kernel gave, in its own layout."""
 
 
 def judge_of(operands: Operands | NetworkOperands) -> Judge:
@@ -132,8 +142,9 @@ def check(out: NDArray[np.float32], expected: Reference) -> Verdict:
         part = slice(start, start + _PART)
         relative = np.abs(flat[part] - y[part])
         # Where every product is zero the answer must be exactly zero.
+        scale = np.where(magnitude[part] > 0, np.maximum(magnitude[part], _LEAST_NORMAL), _TINY)
         with np.errstate(over="ignore"):
-            relative /= np.maximum(magnitude[part], _TINY)
+            relative /= scale
         # The first NaN, if there is one.
         most = int(relative.argmax())
         if not np.isfinite(flat[start + most]):

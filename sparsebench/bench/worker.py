@@ -25,6 +25,7 @@ from sparsebench.bench.distance import differ, round_trip_s
 from sparsebench.bench.link import Link, Page, die_with_parent
 
 if TYPE_CHECKING:
+    from sparsebench.bench.remote import Satellites
     from sparsebench.bench.sampler import Contender, Effort
     from sparsebench.bench.usage import Others
     from sparsebench.bench.verify import Judge
@@ -95,6 +96,7 @@ class GroupRun:
         others: Others,
         page: Page,
         link: Link,
+        satellites: Satellites,
     ) -> None:
         self.problem = group.problem
         self.group = group
@@ -107,6 +109,7 @@ class GroupRun:
         self.judge: Judge
         self.page = page
         self.link = link
+        self.satellites = satellites
         self.results: dict[str, CaseResult] = {}
         self.plans: dict[str, list[Plan]] = {}
         self.arrays: dict[Layout, tuple[Any, Any]] = {}
@@ -147,6 +150,7 @@ class GroupRun:
         for kernel in self.able:
             self._attempt(kernel.name, "verify", partial(self._verify_timed, kernel.name))
         self.page.write("idle")
+        self.satellites.forget()
         return [self.results[kernel.name] for kernel in self.kernels]
 
     def _blank(self, kernel: Kernel) -> CaseResult:
@@ -171,26 +175,33 @@ class GroupRun:
         """Run one step of one kernel; whatever it raises costs that kernel, not the run."""
         if self.results[name].status not in ("ok", "mistrusted"):
             return
+        from sparsebench.bench.remote import RemoteError
+
         self.page.write(stage, name)
         try:
             step()
         except Exception as error:
+            said = str(error) if isinstance(error, RemoteError) else f"{type(error).__name__}: {error}"
             self.results[name].status = "failed"
-            self.results[name].error = f"{stage}: {type(error).__name__}: {error}"
+            self.results[name].error = f"{stage}: {said}"
+
+    def _plan(self, kernel: Kernel) -> Plan:
+        make = partial(self.satellites.prepare, kernel) if kernel.runtime else kernel.prepare
+        plan: Plan = make(self.problem, self.operands.weights, self.group.threads)
+        return plan
 
     def _prepare(self, kernel: Kernel) -> None:
-        threads = self.group.threads
+        from sparsebench.bench.remote import RemotePlan
+
         start = perf_counter()
-        plan = kernel.prepare(self.problem, self.operands.weights, threads)
+        plan = self._plan(kernel)
         result = self.results[kernel.name]
-        result.prepare_s = perf_counter() - start
+        # Starting a process and handing weights over is no part of it.
+        result.prepare_s = plan.prepare_s if isinstance(plan, RemotePlan) else perf_counter() - start
         result.packed_bytes = plan.packed_bytes
         result.detail = plan.detail
         more = _copies(self.problem, plan) - 1
-        self.plans[kernel.name] = [
-            plan,
-            *(kernel.prepare(self.problem, self.operands.weights, threads) for _ in range(more)),
-        ]
+        self.plans[kernel.name] = [plan, *(self._plan(kernel) for _ in range(more))]
 
     def _arrays(self, layout: Layout) -> tuple[Any, Any]:
         """Return X and Y in a layout, the same arrays for every plan that takes it."""
@@ -204,7 +215,8 @@ class GroupRun:
 
     def _judge(self, name: str) -> None:
         plan = self.plans[name][0]
-        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1])
+        (kernel,) = (kernel for kernel in self.able if kernel.name == name)
+        verdict = self.judge.judge(plan, self._arrays(plan.layout)[1], kernel)
         result = self.results[name]
         if math.isfinite(verdict.max_rel_error):
             result.max_rel_error = max(verdict.max_rel_error, result.max_rel_error or 0.0)
@@ -227,14 +239,17 @@ class GroupRun:
 
     def _verify_timed(self, name: str) -> None:
         """Check what a *timed* call left: a kernel that skips work when nobody looks is found here."""
+        from sparsebench.bench.remote import RemotePlan
         from sparsebench.bench.sampler import timer_for
         from sparsebench.bench.verify import poison
         from sparsebench.kernel import PythonPlan
 
         plan = self.plans[name][0]
         poison(self._arrays(plan.layout)[1])
+        if isinstance(plan, RemotePlan):
+            plan.spoil()
         timer_for([plan]).seconds(1)
-        if isinstance(plan, PythonPlan):
+        if isinstance(plan, PythonPlan | RemotePlan):
             plan.collect()
         self._judge(name)
 
@@ -243,7 +258,7 @@ class GroupRun:
         from sparsebench.bench.sampler import Contender, timer_for
 
         return [
-            Contender(name, timer_for(self.plans[name]))
+            Contender(name, timer_for(self.plans[name]), self.satellites.cpu_seconds)
             for name, result in self.results.items()
             if result.status in ("ok", "mistrusted")
         ]
@@ -311,6 +326,7 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
 
     from sparsebench import tuning
     from sparsebench.bench.machine import loaded_libraries
+    from sparsebench.bench.remote import Satellites
     from sparsebench.bench.sampler import Effort
     from sparsebench.bench.usage import Others
     from sparsebench.errors import InputError, UnavailableError
@@ -327,21 +343,24 @@ def main(receive_fd: int, send_fd: int, page_fd: int) -> None:
         os.environ[tuning.VARIABLE] = "1"
     effort = Effort(**job["effort"])
     data = Path(job["data"]) if job["data"] else None
-    weights, others = LastWeights(), Others()
+    weights = LastWeights()
     page.write("idle")
     # The parent counts the start itself, from before this process existed.
     page.take_seconds()
-    for group in job["groups"]:
-        link.send({"event": "group"})
-        run = GroupRun(Group.from_json(group), data, weights, known, others, page, link)
-        try:
-            results = run.run(effort)
-        except InputError as error:
-            link.send({"event": "input_error", "message": str(error)})
-            return
-        records = [result.to_json() for result in results]
-        link.send({"event": "results", "results": records, "seconds": page.take_seconds()})
-    link.send({"event": "done", "libraries": loaded_libraries()})
+    with Satellites() as satellites:
+        others = Others(own=satellites.cpu_seconds)
+        for group in job["groups"]:
+            link.send({"event": "group"})
+            run = GroupRun(Group.from_json(group), data, weights, known, others, page, link, satellites)
+            try:
+                results = run.run(effort)
+            except InputError as error:
+                link.send({"event": "input_error", "message": str(error)})
+                return
+            records = [result.to_json() for result in results]
+            link.send({"event": "results", "results": records, "seconds": page.take_seconds()})
+        libraries = loaded_libraries() | {"satellites": satellites.leave()}
+    link.send({"event": "done", "libraries": libraries})
 
 
 if __name__ == "__main__":

@@ -13,9 +13,12 @@ from sparsebench.cli.baseline import baseline
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
 from sparsebench.cli.doctor import doctor
+from sparsebench.cli.export import export
 from sparsebench.cli.history import history
 from sparsebench.cli.listing import listing
+from sparsebench.cli.model import model
 from sparsebench.cli.noise import noise
+from sparsebench.cli.prune import prune
 from sparsebench.cli.report import report
 from sparsebench.cli.run import run
 from sparsebench.cli.tune import tune
@@ -53,6 +56,9 @@ app.command("noise")(noise)
 app.command("accuracy")(accuracy)
 app.add_typer(baseline, name="baseline")
 app.command("history")(history)
+app.command("model")(model)
+app.command("prune")(prune)
 app.command("list")(listing)
 app.command("doctor")(doctor)
 app.command("tune")(tune)
+app.command("export")(export)

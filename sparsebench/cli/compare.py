@@ -41,7 +41,7 @@ def compare(
     ] = None,
     threshold: Annotated[
         float, typer.Option("--threshold", help="Relative change that is worth a verdict.", min=0.0)
-    ] = 0.05,
+    ] = 0.03,
     noise: Annotated[
         float,
         typer.Option(
@@ -49,7 +49,7 @@ def compare(
             help="Change of a single case that two processes may differ by; more where 'sparsebench noise' found more.",
             min=0.0,
         ),
-    ] = 0.15,
+    ] = 0.25,
     vary: Annotated[
         list[str] | None,
         typer.Option(

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+# Columns for which a terminal must be so wide.
+_DETAILS, _WIDE = {"level", "timed in", "process"}, 120
+
 
 class Subject(StrEnum):
     """What can be listed."""
@@ -40,12 +43,17 @@ def listing(
     if json:
         typer.echo(encoder.dumps(rows, indent=2))
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(value)) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    # The op of each stands above a table of its own.
+    for op in dict.fromkeys(row.get("op", "") for row in rows):
+        part = [row for row in rows if row.get("op", "") == op]
+        left_out = {"op"} | (_DETAILS if console.width < _WIDE else set())
+        table = Table(box=None, pad_edge=False, header_style="bold", title=op or None, title_justify="left")
+        for column in (column for column in part[0] if column not in left_out):
+            table.add_column(column, overflow="fold")
+        for row in part:
+            table.add_row(*(Text(str(value)) for column, value in row.items() if column not in left_out))
+        console.print(table)
 
 
 def _suites() -> list[dict[str, str]]:
@@ -70,6 +78,7 @@ def _kernels() -> list[dict[str, str]]:
             "provider": f"{kernel.provider} {kernel.version}".strip(),
             "level": kernel.level,
             "timed in": kernel.timed_in,
+            "process": kernel.runtime or "worker",
             "what it is": f"unavailable: {kernel.missing}" if kernel.missing else kernel.summary,
         }
         for named in all_kernels().values()

@@ -214,9 +214,12 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
 
 
 def _print_report(folder: RunFolder) -> None:
-    from sparsebench.report import renderer
+    from sparsebench.report import renderer, what_if, what_if_table
     from sparsebench.report.frame import combine
 
+    if "model" in folder.run:
+        what_if_table.write("console", folder.run, what_if.find(folder.run, folder.results()), sys.stdout)
+        return
     frame = combine([folder])
     # They have been told while the run went on.
     del frame.attrs["warnings"]

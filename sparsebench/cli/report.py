@@ -44,6 +44,13 @@ def report(
         bool,
         typer.Option("--break-even", help="The sparsity from which each sparse kernel beats the best dense one."),
     ] = False,
+    what_if: Annotated[
+        bool,
+        typer.Option("--what-if", help="Of a run of 'sparsebench model --what-if': what the model would gain."),
+    ] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Of each problem the best dense rival, the best sparse one, and our best.")
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write to a file instead of stdout; charts to a folder.", metavar="FILE"),
@@ -64,6 +71,8 @@ def report(
         plot=plot,
         charts=tuple(chart or ()),
         break_even=break_even,
+        what_if=what_if,
+        peers=peers,
         output=output,
     )
     loaded = load([RunFolder.open(path, salvage=True) for path in runs], where)

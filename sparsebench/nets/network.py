@@ -178,6 +178,22 @@ class Sequential:
         """Write weights and masks to `path` as .npz; raises InputError if that fails or there are none."""
         store.save(self.named_layers, self.state, Path(path))
 
+    def to_onnx(self, path: str | Path, batch: int | None = None) -> None:
+        """Write the network, folded, as an ONNX model that computes the same: see `sparsebench.nets.onnx`.
+
+        Without `batch` the model takes any. For an engine that shall not compute k-winners, write what
+        `sparsebench.nets.engines.for_engine` returns.
+
+        Raises
+        ------
+        InputError
+            If the network has no weights yet or too many for one file, or the file cannot be written.
+        """
+        from sparsebench.nets.onnx import network_model
+        from sparsebench.onnx_export import save
+
+        save(network_model(self, batch), path)
+
     def load(self, path: str | Path) -> Self:
         """Return the network with what `save` wrote.
 

@@ -6,13 +6,16 @@ The end alone would not do: k-winners of numbers that differ by rounding may dif
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsebench.bench.verify import EPSILON, Verdict, mistrusted
+from sparsebench.kernel import Dtype, Kernel
 from sparsebench.nets.base import Weighted
 from sparsebench.nets.compile import CompiledNetwork, Stage
+from sparsebench.nets.engines import EngineReference, EngineWeights, engine_reference, for_engine
 from sparsebench.nets.layers import GELU, KWinners2d
 from sparsebench.nets.network import Sequential
 from sparsebench.nets.operands import NetworkOperands
@@ -30,9 +33,22 @@ class NetworkReference:
 
     operands: NetworkOperands
     _traced: dict[int, tuple[Verdict, Floats]] = field(default_factory=dict, init=False)
+    _engines: dict[tuple[EngineWeights, Dtype], EngineReference] = field(default_factory=dict, init=False)
 
-    def judge(self, plan: CompiledNetwork, out: Floats) -> Verdict:
-        """Check every stage of a plan on the whole batch, and that `out` is what the stages gave, bit by bit."""
+    def judge(self, plan: Any, out: Floats, kernel: Kernel | None = None) -> Verdict:
+        """Check every stage of a plan on the whole batch, and that `out` is what the stages gave, bit by bit.
+
+        Of another library's kernel the end alone is known: it is checked as `sparsebench.nets.engines` says.
+        """
+        if kernel is not None and kernel.engine:
+            key = kernel.engine, kernel.dtype
+            if key not in self._engines:
+                network = for_engine(self.operands.weights, kernel.engine)
+                self._engines[key] = engine_reference(network, self.operands.x, kernel.dtype)
+            return self._engines[key].judge(out)
+        return self._judge_stages(plan, out)
+
+    def _judge_stages(self, plan: CompiledNetwork, out: Floats) -> Verdict:
         if id(plan) not in self._traced:
             self._traced[id(plan)] = self._trace(plan)
         verdict, expected = self._traced[id(plan)]

@@ -13,6 +13,7 @@ from sparsebench.kernel import OURS
 from sparsebench.report.cells import split
 from sparsebench.report.charts.facets import by_kernel, group_labeller, merged, with_speedup
 from sparsebench.report.frame import Record, variant_label
+from sparsebench.report.kernel_kinds import is_peer
 from sparsebench.report.metrics import number
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -37,7 +38,7 @@ def _best(records: Sequence[Record]) -> Iterator[tuple[str, str, float, bool]]:
     for part in split(records, lambda record: (variant_label(record),)):
         means = [(merged(cases, "speedup")[0], name, cases[0]) for name, cases in by_kernel(part).items()]
         for ours in (True, False):
-            known = [mean for mean in means if (mean[2]["provider"] == OURS) == ours]
+            known = [mean for mean in means if (mean[2]["provider"] == OURS) == ours and is_peer(mean[1])]
             if known:
                 value, name, first = max(known, key=lambda mean: mean[0])
                 yield variant_label(first), name, value, ours

@@ -18,7 +18,7 @@ from sparsebench.bench.stats import MIN_SAMPLES, geomean
 from sparsebench.errors import InputError
 from sparsebench.report.cells import split
 from sparsebench.report.frame import Record, variant_label
-from sparsebench.report.kernel_kinds import is_dense
+from sparsebench.report.kernel_kinds import in_float32, is_dense
 from sparsebench.results import CaseResult
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _of_setting(part: Sequence[tuple[Record, CaseResult]], rng: np.random.Genera
     best = _best_dense(case for _, case in part)
     kernels: dict[str, list[tuple[Record, CaseResult]]] = {}
     for record, case in part:
-        if not is_dense(case.kernel) and case.group in best:
+        if in_float32(case.kernel) and not is_dense(case.kernel) and case.group in best:
             kernels.setdefault(case.kernel, []).append((record, case))
     made = []
     for kernel, cases in kernels.items():

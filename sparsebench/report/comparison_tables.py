@@ -74,7 +74,7 @@ def _notes(comparison: Comparison) -> list[str]:
         notes.append(f"noise floors of {share}: {median(floors):.0%} in the middle, {max(floors):.0%} at most")
     if disturbed := sum(bool(change.disturbed) for change in comparison.cases):
         share = f"{disturbed} of {len(comparison.cases)} cases"
-        notes.append(f"{share} left out: others took CPUs, or the CPUs were moved (--explain says when)")
+        notes.append(f"{share} left out: one of the runs was disturbed there (--explain says by what)")
     for count, name in ((comparison.only_base, comparison.base), (comparison.only_head, comparison.head)):
         if count:
             notes.append(f"{count} case{'s' if count > 1 else ''} only in {name}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from sparsebench.errors import InputError
-from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer
+from sparsebench.report import CHART_FILES, FILES, metrics, renderer, saver, tables_renderer, what_if, what_if_table
 from sparsebench.report.output import emit
 
 if TYPE_CHECKING:
@@ -35,21 +35,32 @@ class Request:
     plot: str | None = None
     charts: tuple[str, ...] = ()
     break_even: bool = False
+    what_if: bool = False
+    peers: bool = False
     output: Path | None = None
 
     @property
     def tells_warnings(self) -> bool:
         """Whether what is written has the runs' warnings in it."""
-        return self.form in ("console", "markdown", "html") and not self.break_even
+        special = self.break_even or self.peers or self.what_if
+        return self.form in ("console", "markdown", "html") and not special
 
     def __post_init__(self) -> None:
+        if self.what_if:
+            if self.form not in what_if_table.FORMATS or self.by or self.plot or self.break_even or self.peers:
+                formats = ", ".join(what_if_table.FORMATS)
+                raise InputError(f"--what-if is for --format {formats}, without --by, --plot, --break-even and --peers")
+            return
         if self.form not in FILES:
             # Says which formats there are.
             renderer(self.form)
         if self.charts and self.form not in CHART_FILES:
             raise InputError(f"--chart is for --format {' or '.join(CHART_FILES)}; --format html has every chart")
-        if self.break_even and (self.form not in ("console", "csv", "markdown") or self.by or self.plot):
-            raise InputError("--break-even is for --format console, csv or markdown, without --by and --plot")
+        for option, chosen in (("--break-even", self.break_even), ("--peers", self.peers)):
+            if chosen and (self.form not in ("console", "csv", "markdown") or self.by or self.plot):
+                raise InputError(f"{option} is for --format console, csv or markdown, without --by and --plot")
+        if self.break_even and self.peers:
+            raise InputError("--break-even and --peers are reports of their own: give one of them")
         if self.plot and self.output is None:
             raise InputError("--plot needs --output FILE.svg, .png or .pdf")
         if self.form in FILES and self.output is None:
@@ -80,14 +91,28 @@ def deliver(loaded: Loaded, request: Request) -> list[Path]:
 
 
 def _write(loaded: Loaded, request: Request, stream: TextIO) -> None:
-    if not request.break_even:
-        renderer(request.form)(loaded.frame, stream, metric=request.metric, by=request.by)
-        return
-    from sparsebench.report import break_even, break_even_table
+    if request.what_if:
+        if len(loaded.folders) > 1:
+            raise InputError("--what-if is of one run")
+        run = loaded.folders[0].run
+        what_if_table.write(request.form, run, what_if.find(run, loaded.results), stream)
+    elif request.break_even:
+        from sparsebench.report import break_even, break_even_table
 
-    found = break_even.find(loaded)
-    break_even.require(found)
-    if request.form == "csv":
-        break_even_table.write_csv(found, stream)
+        crossings = break_even.find(loaded)
+        break_even.require(crossings)
+        if request.form == "csv":
+            break_even_table.write_csv(crossings, stream)
+        else:
+            tables_renderer(request.form)(break_even_table.tables(crossings), stream)
+    elif request.peers:
+        from sparsebench.report import notes, peers, peers_table
+
+        contests = peers.find(loaded)
+        peers.require(contests)
+        if request.form == "csv":
+            peers_table.write_csv(contests, stream)
+        else:
+            tables_renderer(request.form)(peers_table.tables(contests, notes.unavailable(loaded.records)), stream)
     else:
-        tables_renderer(request.form)(break_even_table.tables(found), stream)
+        renderer(request.form)(loaded.frame, stream, metric=request.metric, by=request.by)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparsebench.errors import InputError, UnavailableError
 from sparsebench.report import charts
 from sparsebench.report.charts.model import Axis, Chart, Grid, Panel, Series
-from sparsebench.report.charts.style import COLOURS, MARKERS, Style, styles
+from sparsebench.report.charts.style import COLOURS, MARKERS, ROLES, Style, styles
 from sparsebench.report.metrics import number
 from sparsebench.report.plot import INSTALL
 from sparsebench.report.svg import extent
@@ -48,7 +48,7 @@ def save(loaded: Loaded, suffix: str, output: Path, names: Sequence[str] = ()) -
     made = charts.make(loaded, names)
     if not made:
         raise InputError("these cases have nothing that a chart could show")
-    looks = styles(list(dict.fromkeys(record["kernel"] for record in loaded.records)))
+    looks = styles(list(dict.fromkeys(record["kernel"] for record in loaded.records))) | ROLES
     return save_charts(made, looks, suffix, output)
 
 

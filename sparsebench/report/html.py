@@ -14,10 +14,10 @@ from markupsafe import Markup
 from sparsebench import __version__
 from sparsebench.bench.machine import key_hash
 from sparsebench.errors import InputError
-from sparsebench.report import break_even, break_even_table, charts, notes
+from sparsebench.report import break_even, break_even_table, charts, notes, peers, peers_table
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
-from sparsebench.report.charts.style import COLOURS, Style, styles
+from sparsebench.report.charts.style import COLOURS, ROLES, Style, styles
 from sparsebench.report.svg import WIDE, extent, grid_svg, panel_svg, swatch
 from sparsebench.report.thresholds import evaluate
 from sparsebench.report.verdicts.lines import Checked, Line, lines
@@ -70,7 +70,7 @@ def page(loaded: Loaded) -> str:
     )
     found = charts.make(loaded)
     kernels = list(dict.fromkeys(record["kernel"] for record in loaded.records))
-    looks = styles(kernels)
+    looks = styles(kernels) | ROLES
     sections = [_section(chart, looks) for chart in found]
     records = loaded.records
     return environment.get_template("report.html").render(
@@ -82,6 +82,9 @@ def page(loaded: Loaded) -> str:
         first=next((s for s in sections if s.chart.name == "overview"), None),
         sections=[section for section in sections if section.chart.name != "overview"],
         break_evens=break_even_table.tables(break_even.find(loaded)),
+        peers=peers_table.tables(peers.find(loaded)),
+        fairness=peers.FAIRNESS,
+        absent=notes.unavailable(records),
         warnings=[(folder.path.name, folder.warnings()) for folder in loaded.folders if folder.warnings()],
         troubles=notes.troubles(records, {record["problem"]: record["problem"] for record in records}),
         notes=notes.general(records),

@@ -20,6 +20,7 @@ from sparsebench.report.cells import (
     status_cell,
 )
 from sparsebench.report.frame import Record, pattern_label
+from sparsebench.report.kernel_kinds import in_float32
 from sparsebench.report.metrics import Metric
 
 
@@ -82,7 +83,7 @@ def _merged(records: Sequence[Record], kernels: Sequence[str], metric: Metric) -
             cells.append(Cell(metric.show(value), "" if count == total else f"{count}/{total}"))
         else:
             cells.append(status_cell(status[kernel]) if kernel in status else Cell("", kind="absent"))
-    values = [merged[kernel][0] if kernel in merged else None for kernel in kernels]
+    values = [merged[kernel][0] if kernel in merged and in_float32(kernel) else None for kernel in kernels]
     marked = mark_best(cells, values, metric.better)
     # A mean of fewer problems than its neighbours' is not comparable with them: where it leads, nothing is the best.
     return tuple(replace(cell, best=cell.best and not cell.detail) for cell in marked), total

@@ -41,6 +41,12 @@ def _by_error(records: Iterable[Record]) -> dict[str, list[str]]:
     return {error: list(kernels) for error, kernels in grouped.items()}
 
 
+def unavailable(records: Iterable[Record]) -> list[str]:
+    """Say which kernels' libraries are absent, with the commands that install them."""
+    missing = _by_error(r for r in records if r["status"] == "unavailable")
+    return [f"unavailable: {', '.join(kernels)}: {command}" for command, kernels in missing.items()]
+
+
 def unsupported(records: Iterable[Record]) -> list[str]:
     """Say which kernels cannot take some of the problems, each with the first reason it gave."""
     reasons: dict[str, str] = {}
@@ -88,9 +94,7 @@ def general(records: Sequence[Record], warnings: Sequence[str] = ()) -> tuple[st
 
     `warnings` are those of the runs.
     """
-    missing = _by_error(r for r in records if r["status"] == "unavailable")
-    lines = [f"unavailable: {', '.join(kernels)}: {command}" for command, kernels in missing.items()]
-    lines += unsupported(records)
+    lines = [*unavailable(records), *unsupported(records)]
     lines += _named("timed through Python, its call included", records, lambda r: r["timed_in"] == "python" and _ran(r))
     remarks = Counter(word for r in records for word in (r["remarks"] or "").split())
     if remarks:

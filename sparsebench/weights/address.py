@@ -11,7 +11,9 @@ from sparsebench.errors import InputError
 from sparsebench.weights import wheel
 
 # Only what can hold several matrices takes a selector, so that '!' stays possible in the names of folders.
-_SELECTED = re.compile(r"(?P<location>.+?\.(?:npz|onnx)(?:@sha256=[^!]*)?)!(?P<selector>.*)", re.DOTALL)
+_SELECTED = re.compile(
+    r"(?P<location>.+?\.(?:npz|onnx|tflite|safetensors)(?:@sha256=[^!]*)?)!(?P<selector>.*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)

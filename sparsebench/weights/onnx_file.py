@@ -8,37 +8,42 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from sparsebench.errors import InputError
 from sparsebench.memory import require_memory
 from sparsebench.weights.address import Source
 from sparsebench.weights.matrix import Matrix, MatrixRef, layer_shape, layer_values
 from sparsebench.weights.names import listed, nearest
+from sparsebench.weights.onnx_graph import FLOATS, Use, attribute, constants, dense, read_model, uses
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+    from onnx import GraphProto, NodeProto
 
-_FLOATS = ("FLOAT", "FLOAT16", "DOUBLE")
 # What PyTorch's exporters call a weight that they computed: 'onnx::MatMul_470', '470', 'val_12'.
 _ANONYMOUS = re.compile(r"onnx::.+|(val_)?[0-9]+")
 
 
-class _Layer(NamedTuple):
-    tensor: TensorProto
-    node: str
+class Layer(NamedTuple):
+    """A weight of the network: its first use, and a readable name."""
+
+    use: Use
     name: str
-    transposed: bool
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        dims = tuple(self.tensor.dims)
-        return dims[::-1] if self.transposed else dims
+    def initializer(self) -> str:
+        """Name of the initializer, or of what the Constant node puts out."""
+        return self.use.constant.name
 
     def answers_to(self, selector: str) -> bool:
-        names = (self.tensor.name, self.node, self.name)
+        """Whether a selector, a name or a glob, means this weight."""
+        names = (self.initializer, self.use.node.name, self.name)
         return any(selector == name or fnmatchcase(name, selector) for name in names if name)
 
 
@@ -54,18 +59,27 @@ def expand(source: Source) -> list[MatrixRef]:
     InputError
         If the file is no ONNX model, or nothing in it has that name (with the nearest names).
     """
-    model = _load(source)
-    everything = _layers(model.graph)
-    taken = {tensor.name for tensor in model.graph.initializer}
+    graph = read_model(source).graph
+    addresses = addresses_of(source, layers(graph))
     refs = []
-    for layer in _select(source, model):
-        # The readable name where it means this weight and no other: addresses stand in results and problem strings.
+    for layer in _select(source, graph):
+        address = addresses.get(layer.initializer) or source.select(layer.initializer).address
+        rows, cols = layer_shape(layer.use.dims, f"weights '{address}'")
+        constant = layer.use.constant
+        density = None if constant.indices is None else prod(constant.tensor.dims) / (rows * cols)
+        refs.append(MatrixRef(address, layer.name, rows, cols, density))
+    return refs
+
+
+def addresses_of(source: Source, everything: Sequence[Layer]) -> dict[str, str]:
+    """Return an address for each initializer: the readable name where it means this weight and no other."""
+    taken = set(constants(read_model(source).graph))
+    found = {}
+    for layer in everything:
         answering = [other for other in everything if other.answers_to(layer.name)]
         readable = len(answering) == 1 and layer.name not in taken
-        address = source.select(layer.name if readable else layer.tensor.name).address
-        rows, cols = layer_shape(layer.shape, f"weights '{address}'")
-        refs.append(MatrixRef(address, layer.name, rows, cols))
-    return refs
+        found[layer.initializer] = source.select(layer.name if readable else layer.initializer).address
+    return found
 
 
 def read(source: Source, seed: int) -> Matrix:
@@ -77,104 +91,62 @@ def read(source: Source, seed: int) -> Matrix:
         As `expand`, and if several are selected, the type is not float32, float16 or float64, or external data is
         missing.
     """
-    from onnx import TensorProto, checker, numpy_helper
-
-    layers = _select(source, _load(source))
+    selected = _select(source, read_model(source).graph)
     where = f"weights '{source.address}'"
-    if len(layers) > 1:
-        names = listed([layer.tensor.name for layer in layers])
-        raise InputError(f"{where} are {len(layers)} initializers: name one after '!': {names}")
-    (layer,) = layers
-    rows, cols = layer_shape(layer.shape, where)
-    kind = TensorProto.DataType.Name(layer.tensor.data_type)
-    if kind not in _FLOATS:
-        raise InputError(f"{where} are of type {kind}; readable: {', '.join(_FLOATS)}")
+    if len(selected) > 1:
+        names = listed([layer.initializer for layer in selected])
+        raise InputError(f"{where} are {len(selected)} initializers: name one after '!': {names}")
+    use = selected[0].use
+    rows, cols = layer_shape(use.dims, where)
+    if use.constant.kind not in FLOATS:
+        raise InputError(f"{where} are of type {use.constant.kind}; readable: {', '.join(FLOATS)}")
     require_memory(rows * cols * (8 + 4 + 1), where)
-    try:
-        array = numpy_helper.to_array(layer.tensor, base_dir=str(source.path.parent))
-    except (OSError, ValueError, checker.ValidationError) as error:
-        external = [entry.value for entry in layer.tensor.external_data if entry.key == "location"]
-        beside = f"its data belongs in '{external[0]}' beside the model: " if external else ""
-        raise InputError(f"{where} cannot be read: {beside}{str(error).strip()}") from None
-    return Matrix(layer_values(array.T if layer.transposed else array, where))
+    values, stored = dense(use.constant, source.path.parent, where)
+    if stored is not None:
+        stored = np.ascontiguousarray((stored.T if use.transposed else stored).reshape(rows, cols))
+    return Matrix(layer_values((values.T if use.transposed else values).reshape(use.dims), where), stored)
 
 
-def _load(source: Source) -> ModelProto:
-    # Imported late: reading protobuf definitions takes longer than all else that a short command does.
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
+def _select(source: Source, graph: GraphProto) -> list[Layer]:
+    from onnx import NodeProto
 
-    # The file, its parsed copy.
-    require_memory(2 * source.stamp[1], f"ONNX model '{source.path}'")
-    try:
-        return onnx.load(str(source.path), load_external_data=False)
-    except DecodeError as error:
-        raise InputError(f"weights '{source.address}': '{source.path}' is not an ONNX model: {error}") from None
-
-
-def _select(source: Source, model: ModelProto) -> list[_Layer]:
-    layers = _layers(model.graph)
-    selector = source.selector
+    everything, selector = layers(graph), source.selector
     if selector is None:
-        if not layers:
+        plain = [layer for layer in everything if _is_plain(layer.use)]
+        if not plain:
             raise InputError(f"weights '{source.address}': no MatMul, Gemm or Conv with float weights in the model")
-        return layers
-    exact = [layer for layer in layers if layer.tensor.name == selector]
+        return plain
+    exact = [layer for layer in everything if layer.initializer == selector]
     if exact:
         return exact
-    unused = [_Layer(tensor, "", tensor.name, False) for tensor in model.graph.initializer if tensor.name == selector]
-    if unused:
-        return unused
-    matching = [layer for layer in layers if layer.answers_to(selector)]
+    held = constants(graph)
+    if selector in held:
+        return [Layer(Use(NodeProto(), 0, held[selector], False), selector)]
+    matching = [layer for layer in everything if layer.answers_to(selector)]
+    if len(matching) > 1:
+        matching = [layer for layer in matching if _is_plain(layer.use)] or matching
     if not matching:
-        names = [layer.name for layer in layers] + [layer.node for layer in layers if layer.node]
-        names += [tensor.name for tensor in model.graph.initializer]
+        names = [layer.name for layer in everything]
+        names += [layer.use.node.name for layer in everything if layer.use.node.name]
+        names += list(constants(graph))
         raise InputError(
             f"weights '{source.address}': no initializer '{selector}'; {nearest(selector, list(dict.fromkeys(names)))}"
         )
     return matching
 
 
-def _layers(graph: GraphProto) -> list[_Layer]:
-    """Find each float initializer that MatMul, Gemm or Conv multiply by; of several uses of one the first counts."""
-    from onnx import TensorProto
-
-    # Values that are an initializer, or only a renaming or a transposition of one: (tensor, transposed).
-    known = {tensor.name: (tensor, False) for tensor in graph.initializer}
-    found: dict[str, tuple[TensorProto, NodeProto, bool]] = {}
-    for node in graph.node:
-        inputs = [known.get(name) for name in node.input]
-        if inputs and inputs[0] is not None and node.op_type in ("Identity", "Transpose"):
-            tensor, transposed = inputs[0]
-            if node.op_type == "Identity":
-                known[node.output[0]] = (tensor, transposed)
-            elif len(tensor.dims) == 2 and list(_attribute(node, "perm", [1, 0])) == [1, 0]:
-                known[node.output[0]] = (tensor, not transposed)
-        for position, value in enumerate(inputs[:2]):
-            use = value and _use(node, position, len(value[0].dims))
-            if value is None or use is None or TensorProto.DataType.Name(value[0].data_type) not in _FLOATS:
-                continue
-            tensor, transposed = value
-            found.setdefault(tensor.name, (tensor, node, transposed != (use == "transposed")))
-    names = _readable_names({tensor.name: node for tensor, node, _ in found.values()})
-    return [_Layer(tensor, node.name, names[tensor.name], turned) for tensor, node, turned in found.values()]
+def _is_plain(use: Use) -> bool:
+    # A grouped convolution is several small products, not one of the flattened kernel.
+    return use.node.op_type != "Conv" or (len(use.constant.dims) == 4 and attribute(use.node, "group", 1) == 1)
 
 
-def _use(node: NodeProto, position: int, ndim: int) -> str | None:
-    """Say how a node multiplies by its input at `position`: "as it is", "transposed", or None where it does not."""
-    if node.op_type == "Conv":
-        # A grouped convolution is several small products, not one of the flattened kernel.
-        return "as it is" if position == 1 and ndim == 4 and _attribute(node, "group", 1) == 1 else None
-    if node.op_type not in ("MatMul", "Gemm") or ndim != 2:
-        return None
-    flipped = bool(_attribute(node, "transB" if position else "transA", 0))
-    return "transposed" if flipped != (position == 1) else "as it is"
-
-
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    from onnx.helper import get_attribute_value
-
-    return next((get_attribute_value(item) for item in node.attribute if item.name == name), default)
+def layers(graph: GraphProto) -> list[Layer]:
+    """Find each floating constant that MatMul, Gemm or Conv multiply by; of several uses of one the first counts."""
+    first: dict[str, Use] = {}
+    for use in uses(graph):
+        first.setdefault(use.constant.name, use)
+    names = _readable_names({name: use.node for name, use in first.items()})
+    return [Layer(use, names[name]) for name, use in first.items()]
 
 
 def _readable_names(users: dict[str, NodeProto]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -52,6 +53,23 @@ def _raise(problem, weights, threads):
     raise MemoryError("no room for this one")
 
 
+def _good(problem, weights, threads):
+    plan = PythonPlan(lambda x, out: np.matmul(weights.dense, x, out=out), weights.dense.nbytes, str(os.getpid()))
+    # As some libraries want it: X with its columns one after the other.
+    return replace(plan, compute=lambda x, out: np.matmul(x, weights.dense.T, out=out), layout="column")
+
+
+def _busy(problem, weights, threads):
+    """Compute for about a millisecond, and remember nothing."""
+
+    def compute(x, out):
+        for _ in range(20_000):
+            pass
+        return weights.dense @ x
+
+    return PythonPlan(compute, 1)
+
+
 def _kernel(name, prepare, missing=None):
     return Kernel(name, "matmul", "test", name, lambda problem: None, prepare, timed_in="python", missing=missing)
 
@@ -65,3 +83,7 @@ KERNELS = [
     _kernel("bad-raise", _raise),
     _kernel("bad-missing", _raise, "this library is not installed: pip install it"),
 ]
+# The same, each in a process of its own library, and some that behave.
+KERNELS += [replace(kernel, name=kernel.name.replace("bad", "far"), runtime="test") for kernel in KERNELS]
+KERNELS += [replace(_kernel(f"far-good-{name}", _good), runtime=name) for name in ("test", "other")]
+KERNELS += [replace(_kernel("far-busy", _busy), runtime="test")]

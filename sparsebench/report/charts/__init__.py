@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from sparsebench.errors import InputError
-from sparsebench.report.charts import break_even, costs, machine, speedups
+from sparsebench.report.charts import break_even, costs, machine, peers, speedups
 from sparsebench.report.charts.model import Chart
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # In the order of a page; the first answers what sparsity buys.
 CHARTS: dict[str, Callable[[Loaded], Chart | None]] = {
     "overview": speedups.overview,
+    "peers": peers.peers,
     "sparsity": speedups.over_sparsity,
     "batch": speedups.over_batch,
     "break-even": break_even.break_even,

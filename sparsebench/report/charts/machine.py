@@ -11,7 +11,7 @@ from sparsebench.report.cells import split
 from sparsebench.report.charts.facets import by_kernel, group_labeller, of, panels
 from sparsebench.report.charts.model import Axis, Chart, Panel, Point, Series
 from sparsebench.report.frame import Record, variant_label
-from sparsebench.report.kernel_kinds import is_dense, skips_zeros
+from sparsebench.report.kernel_kinds import in_float32, is_dense, skips_zeros
 from sparsebench.report.metrics import number
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def roofline(loaded: Loaded) -> Chart | None:
     found: dict[tuple[str | None, str, int], dict[str, list[Point]]] = {}
     groups: dict[tuple[str | None, str, int], str] = {}
     for case, (record, result) in enumerate(zip(loaded.records, loaded.results, strict=True)):
-        if result.status != "ok" or not result.median_s:
+        if result.status != "ok" or not result.median_s or not in_float32(result.kernel):
             continue
         needed = work(result, dense=is_dense(result.kernel), skips_zeros=skips_zeros(result.kernel))
         if needed is None:

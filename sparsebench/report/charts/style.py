@@ -15,10 +15,17 @@ from sparsebench.report.kernel_kinds import storage
 COLOURS = ("#000000", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 _KNOWN = {"dense": 0, "csr": 1, "block": 2, "complementary": 3, "ss": 4, "sparse-dense": 3, "sparse-sparse": 4}
 _SPARE = (5, 6)
-# Dashes in units of length of an SVG and marker, of ours, MKL's, SciPy's and NumPy's, and others' kernels.
-_OWNERS = {"": ("", "circle"), "mkl": ("6 3", "square"), "scipy": ("2 2", "triangle"), "numpy": ("2 2", "triangle")}
+# Dashes in units of length of an SVG and marker, of ours, MKL's, SciPy's and NumPy's, engines', and others' kernels.
+_OWNERS = {
+    "": ("", "circle"),
+    "mkl": ("6 3", "square"),
+    "scipy": ("2 2", "triangle"),
+    "numpy": ("2 2", "triangle"),
+    "onnxruntime": ("10 3", "down"),
+    "openvino": ("10 3 2 3 2 3", "bar"),
+}
 _OTHERS = ("8 3 2 3", "diamond")
-MARKERS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D"}
+MARKERS = {"circle": "o", "square": "s", "triangle": "^", "down": "v", "bar": "d", "diamond": "D"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,11 @@ class Style:
     colour: int
     dash: str
     marker: str
+
+
+# What the chart of peers calls the best of each kind, whichever kernel that is.
+BEST_DENSE, BEST_SPARSE, BEST_OURS = "best dense rival", "best sparse rival", "our best"
+ROLES = {BEST_DENSE: Style(0, "", "square"), BEST_SPARSE: Style(1, "", "diamond"), BEST_OURS: Style(3, "", "circle")}
 
 
 def styles(kernels: Sequence[str]) -> dict[str, Style]:
