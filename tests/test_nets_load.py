@@ -169,7 +169,7 @@ def test_all_wrong_keys_come_at_once_a_line_each(tmp_path: Path) -> None:
 
 
 def test_unknown_networks() -> None:
-    with pytest.raises(InputError, match=r"network 'gcs' is not known; did you mean 'gsc'\? \(known: ffn-bert, ffn-"):
+    with pytest.raises(InputError, match=r"network 'gcs' is not known; did you mean 'gsc'\? \(known: fashion, ffn-"):
         nets.load("gcs")
     with pytest.raises(InputError, match=r"network file 'absent\.toml' does not exist"):
         nets.load("absent.toml")
@@ -177,11 +177,11 @@ def test_unknown_networks() -> None:
 
 def test_shipped_networks() -> None:
     names = [name for name, _ in nets.shipped()]
-    assert names == ["ffn-bert", "ffn-bert-kwinners", "ffn-minilm", "ffn-minilm-kwinners", "gsc"]
+    assert names == ["fashion", "ffn-bert", "ffn-bert-kwinners", "ffn-minilm", "ffn-minilm-kwinners", "gsc", "mlp"]
     for name in names:
         net = nets.load(name)
         assert net.name == name
-        if name != "gsc":
+        if name.startswith("ffn"):
             sparse = {"pattern": Complementary(16), "density": 0.05}
             width = 768 if "bert" in name else 384
             hidden = [ReLU(), KWinners(0.12)] if "kwinners" in name else [GELU()]

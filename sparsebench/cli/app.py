@@ -8,6 +8,7 @@ import typer
 
 from sparsebench import __version__
 from sparsebench.cli.ab import ab
+from sparsebench.cli.accuracy import accuracy
 from sparsebench.cli.baseline import baseline
 from sparsebench.cli.check import check
 from sparsebench.cli.compare import compare
@@ -52,6 +53,7 @@ app.command("check")(check)
 app.command("compare")(compare)
 app.command("ab")(ab)
 app.command("noise")(noise)
+app.command("accuracy")(accuracy)
 app.add_typer(baseline, name="baseline")
 app.command("history")(history)
 app.command("model")(model)

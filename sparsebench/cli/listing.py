@@ -15,6 +15,7 @@ class Subject(StrEnum):
     """What can be listed."""
 
     SUITES = "suites"
+    STUDIES = "studies"
     KERNELS = "kernels"
     PATTERNS = "patterns"
     SCHEMA = "schema"
@@ -24,7 +25,7 @@ def listing(
     subject: Annotated[Subject, typer.Argument(help="What to list; 'schema' prints the suites' JSON schema.")],
     json: Annotated[bool, typer.Option("--json", help="Print data alone.")] = False,
 ) -> None:
-    """List shipped suites, kernels (ours and other libraries'), or patterns."""
+    """List shipped suites, accuracy suites ('studies'), kernels (ours and other libraries'), or patterns."""
     import json as encoder
 
     from rich.console import Console
@@ -36,7 +37,9 @@ def listing(
 
         typer.echo(schema_text(), nl=False)
         return
-    rows = {Subject.SUITES: _suites, Subject.KERNELS: _kernels, Subject.PATTERNS: _patterns}[subject]()
+    rows = {Subject.SUITES: _suites, Subject.STUDIES: _studies, Subject.KERNELS: _kernels, Subject.PATTERNS: _patterns}[
+        subject
+    ]()
     if json:
         typer.echo(encoder.dumps(rows, indent=2))
         return
@@ -57,6 +60,12 @@ def _suites() -> list[dict[str, str]]:
     from sparsebench.suite import shipped
 
     return [{"suite": name, "what it shows": title} for name, title in shipped()]
+
+
+def _studies() -> list[dict[str, str]]:
+    from sparsebench.accuracy.schema import shipped
+
+    return [{"study": name, "what it shows": title} for name, title in shipped()]
 
 
 def _kernels() -> list[dict[str, str]]:

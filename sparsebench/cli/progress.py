@@ -30,7 +30,8 @@ _RECENT = 5
 _LONG_ADDRESS = 40
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time as minutes and seconds, of an hour or more with hours."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
 
@@ -122,7 +123,7 @@ class Progress:
     def _left(self) -> str:
         if not self._done:
             return "--:--"
-        return _duration((monotonic() - self._start) / self._done * (len(self._plan.groups) - self._done))
+        return duration((monotonic() - self._start) / self._done * (len(self._plan.groups) - self._done))
 
     def _render(self) -> Table:
         total = len(self._plan.groups)
@@ -130,7 +131,7 @@ class Progress:
         head.add_row(
             Text(f"{self._done}/{total} problems, {self._cases}/{self._plan.cases} cases"),
             ProgressBar(total=total, completed=self._done, width=20),
-            Text(f"{_duration(monotonic() - self._start)} gone, {self._left()} left"),
+            Text(f"{duration(monotonic() - self._start)} gone, {self._left()} left"),
         )
         body = Table.grid()
         for line in self._recent:

@@ -159,6 +159,21 @@ class Sequential:
         """
         return self._with(states.prune(self.named_layers, arrays))
 
+    def with_values(self, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the network with other values of all its arrays, in the masks that it has: what training made of it.
+
+        Parameters
+        ----------
+        arrays
+            As `prune` takes them.
+
+        Raises
+        ------
+        InputError
+            As `prune`; if a weight is not zero outside its mask, or the network has no weights yet.
+        """
+        return self._with(states.revalued(self.named_layers, self.state, arrays))
+
     def save(self, path: str | Path) -> None:
         """Write weights and masks to `path` as .npz; raises InputError if that fails or there are none."""
         store.save(self.named_layers, self.state, Path(path))

@@ -118,6 +118,26 @@ def prune(layers: Layers, arrays: Mapping[str, NDArray[Any]]) -> State:
     return State(frozen(dense), masks, shares)
 
 
+def revalued(layers: Layers, state: State, arrays: Mapping[str, NDArray[Any]]) -> State:
+    """Return a state with other values in the same masks.
+
+    Raises
+    ------
+    InputError
+        As `prune`, and if a weight outside its mask is not zero.
+    """
+    dense = checked(layers, arrays)
+    for name, masks in state.masks.items():
+        layer = layers[name]
+        assert isinstance(layer, Weighted)
+        outside = dense[f"{name}.weight"].reshape(layer.matrix)[~stacked(masks)]
+        if outside.any():
+            raise InputError(
+                f"array '{name}.weight' holds {np.count_nonzero(outside)} weights outside its mask that are not zero"
+            )
+    return State(frozen(dense), state.masks)
+
+
 def parameter_shapes(layers: Layers) -> dict[str, Shape]:
     """Shapes of all arrays that the layers need, by their names."""
     return {f"{name}.{key}": shape for name, layer in layers.items() for key, shape in layer.parameters.items()}

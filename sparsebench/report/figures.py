@@ -45,14 +45,27 @@ def save(loaded: Loaded, suffix: str, output: Path, names: Sequence[str] = ()) -
     UnavailableError
         If matplotlib is not installed; names the command that installs it.
     """
-    try:
-        from matplotlib import rc_context
-    except ImportError:
-        raise UnavailableError(f"charts as {suffix} need matplotlib: {INSTALL}") from None
     made = charts.make(loaded, names)
     if not made:
         raise InputError("these cases have nothing that a chart could show")
     looks = styles(list(dict.fromkeys(record["kernel"] for record in loaded.records))) | ROLES
+    return save_charts(made, looks, suffix, output)
+
+
+def save_charts(made: Sequence[Chart], looks: Mapping[str, Style], suffix: str, output: Path) -> list[Path]:
+    """Draw charts as `save` does, each kernel as `looks` says.
+
+    Raises
+    ------
+    InputError
+        If several do not fit into one file, or a file cannot be written.
+    UnavailableError
+        If matplotlib is not installed; names the command that installs it.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError:
+        raise UnavailableError(f"charts as {suffix} need matplotlib: {INSTALL}") from None
     parts = [(chart, group) for chart in made for group in chart.groups()]
     paths = _paths(parts, suffix, output)
     # Text as text: a paper's reader searches and copies it.
@@ -124,12 +137,12 @@ def _height(part: Panel | Grid) -> float:
 
 
 def _draw_panel(place: Axes, panel: Panel, chart: Chart, looks: Mapping[str, Style]) -> None:
-    place.set_xscale("log")
+    place.set_xscale("linear" if chart.x.linear else "log")
     place.set_xlim(*extent(chart, "x"))
     _set_ticks(place.xaxis, chart.x)
     kernels = [series.kernel for series in panel.series if series.kernel]
     if panel.y is None:
-        place.set_yscale("log")
+        place.set_yscale("linear" if chart.y.linear else "log")
         place.set_ylim(*extent(chart, "y"))
         _set_ticks(place.yaxis, chart.y)
     else:

@@ -1,4 +1,4 @@
-"""Logarithmic axes: where values fall, and which of them have a tick."""
+"""Axes, logarithmic or linear: where values fall, and which of them have a tick."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ class Scale:
     high: float
     start: float
     end: float
+    linear: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a positive value, of one outside the range that of the nearest end."""
+        """Return the place of a value, positive unless linear; of one outside the range that of the nearest end."""
         inside = min(max(value, self.low), self.high)
-        share = math.log(inside / self.low) / math.log(self.high / self.low)
+        if self.linear:
+            share = (inside - self.low) / (self.high - self.low)
+        else:
+            share = math.log(inside / self.low) / math.log(self.high / self.low)
         return self.start + share * (self.end - self.start)
 
 
@@ -34,6 +38,24 @@ def span(values: Iterable[float], room: float = 1.15) -> tuple[float, float]:
         middle = math.sqrt(low * high)
         low, high = middle / math.sqrt(2), middle * math.sqrt(2)
     return low, high
+
+
+def linear_span(values: Iterable[float], room: float = 0.06) -> tuple[float, float]:
+    """Return a range for values on a linear axis, with some room at both ends."""
+    known = list(values)
+    low, high = min(known), max(known)
+    margin = room * ((high - low) or abs(high) or 1.0)
+    return low - margin, high + margin
+
+
+def linear_ticks(low: float, high: float) -> list[float]:
+    """Return multiples of 1, 2 or 5 times a power of ten within a range, of the coarsest of which there are three."""
+    exponent = math.ceil(math.log10(high - low))
+    for step in (m * 10.0**e for e in (exponent, exponent - 1, exponent - 2) for m in (5.0, 2.0, 1.0)):
+        found = [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+        if len(found) >= _FEWEST_TICKS:
+            return found
+    return [low, high]
 
 
 def ticks(low: float, high: float) -> list[float]:

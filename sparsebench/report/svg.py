@@ -15,7 +15,7 @@ from typing import Literal
 from sparsebench.report.charts.model import Axis, Chart, Grid, Panel, Point, Series
 from sparsebench.report.charts.style import Style
 from sparsebench.report.metrics import number
-from sparsebench.report.scale import Scale, apart, span, ticks
+from sparsebench.report.scale import Scale, apart, linear_span, linear_ticks, span, ticks
 
 NARROW, WIDE = 360, 760
 # Of a letter at the style sheet's 11 px.
@@ -33,7 +33,8 @@ def extent(chart: Chart, side: Literal["x", "y"]) -> tuple[float, float]:
         return 1.0, 1.0
     limits = (side == "x") == bool(chart.y.rows)
     ends = [limit for point in points for limit in (point.low, point.high) if limits and limit is not None]
-    return span([*(getattr(point, side) for point in points), *ends])
+    fitted = linear_span if getattr(chart, side).linear else span
+    return fitted([*(getattr(point, side) for point in points), *ends])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def panel_svg(
         plane = _plane_of_rows(panel, y_axis, ranges[0], width)
         body = _row_frame(y_axis, plane)
     else:
-        y_scale = Scale(*ranges[1], _HEIGHT - _BOTTOM, _TOP)
-        x_scale = Scale(*ranges[0], _LEFT, width - _RIGHT)
+        y_scale = Scale(*ranges[1], _HEIGHT - _BOTTOM, _TOP, y_axis.linear)
+        x_scale = Scale(*ranges[0], _LEFT, width - _RIGHT, axes[0].linear)
         plane = _Plane(width, _HEIGHT, _LEFT, x_scale, lambda value, kernel: y_scale(value), 0)
         body = _y_ticks(y_axis, ranges[1], y_scale, plane)
     body += _x_ticks(axes[0], ranges[0], plane)
@@ -125,7 +126,9 @@ def _rule(x1: float, y1: float, x2: float, y2: float, kind: str = "g") -> str:
 
 def _x_ticks(axis: Axis, limits: tuple[float, float], plane: _Plane) -> list[str]:
     floor, top = plane.height - _BOTTOM, plane.top
-    shown = apart(axis.marks or ticks(*limits), plane.x, lambda value: _LETTER * (len(axis.show(value)) + 1))
+    shown = apart(
+        axis.marks or _round_values(axis, limits), plane.x, lambda value: _LETTER * (len(axis.show(value)) + 1)
+    )
     body = [_rule(plane.x(v), top, plane.x(v), floor, _kind(v, axis)) for v in shown]
     body += [_text(plane.x(v), floor + 14, axis.show(v), "tx") for v in shown]
     # Rows may reach beyond a screen: the numbers stand above them too.
@@ -134,11 +137,15 @@ def _x_ticks(axis: Axis, limits: tuple[float, float], plane: _Plane) -> list[str
 
 
 def _y_ticks(axis: Axis, limits: tuple[float, float], place: Scale, plane: _Plane) -> list[str]:
-    shown = apart(axis.marks or ticks(*limits), place, lambda value: 13.0)
+    shown = apart(axis.marks or _round_values(axis, limits), place, lambda value: 13.0)
     body = [_rule(plane.left, place(v), plane.width - _RIGHT, place(v), _kind(v, axis)) for v in shown]
     body += [_text(plane.left - 5, place(v) + 4, axis.show(v), "ty") for v in shown]
     middle = (_TOP + place.start) / 2
     return [*body, f'<text transform="translate(11 {middle:.1f}) rotate(-90)" class="tx">{escape(axis.label)}</text>']
+
+
+def _round_values(axis: Axis, limits: tuple[float, float]) -> list[float]:
+    return linear_ticks(*limits) if axis.linear else ticks(*limits)
 
 
 def _kind(value: float, axis: Axis) -> str:

@@ -19,10 +19,11 @@ class Axis:
     show
         Text of a tick.
     rows
-        Labels from top to bottom, of an axis of categories whose values are 0, 1, ...; empty for numbers, all of which
-        are on logarithmic axes.
+        Labels from top to bottom, of an axis of categories whose values are 0, 1, ...; empty for numbers.
     ratio
         Whether 1 is where nothing is gained or lost.
+    linear
+        Whether equal distances are equal differences; else they are equal ratios.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Axis:
     show: Callable[[float], str] = "{:g}".format
     rows: tuple[str, ...] = ()
     ratio: bool = False
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
