@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # An index or a version of one's own choice for PyTorch: from PyPI, pip takes a CUDA build of several GB on x86-64.
 TORCH ?= torch
 ENGINE_TESTS = $(addprefix tests/test_,baselines_peers.py engine.py engines.py nets_onnx.py models_prune.py models_real.py \
-	models_what_if.py)
+	models_what_if.py accuracy_cli.py accuracy_report.py datasets.py train_fit.py train_modules.py)
 
 .PHONY: run check test test-engines lint format clean
 
@@ -57,7 +57,7 @@ $(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
 	touch $@ $(VENV)/installed
 
 $(VENV)/installed-with-engines: $(VENV)/installed-for-tests
-	$(BIN)/pip install --quiet $(TORCH) 'sparsebench[peers]'
+	$(BIN)/pip install --quiet $(TORCH) 'sparsebench[peers,train]'
 	touch $@
 
 clean:
