@@ -76,7 +76,8 @@ class Task:
 
     def judged(self) -> NDArray[np.float32]:
         """Return all that judges, as a network reads it."""
-        return self.standard(self.judge_x).numpy()
+        found: NDArray[np.float32] = self.standard(self.judge_x).numpy()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def _step(module: nn.Module, x: Tensor, y: Tensor, recipe: Recipe) -> tuple[floa
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits: Tensor = module(x)
     loss = F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return float(loss.detach()), int((logits.detach().argmax(1) == y).sum())
 
 
