@@ -12,7 +12,6 @@ from tflite_files import Op, T, save
 
 from sparsebench import models
 from sparsebench.errors import InputError
-from sparsebench.models.names import shortened
 from sparsebench.models.wanted import parse_shapes
 from sparsebench.operands import make_operands
 from sparsebench.problem import Problem
@@ -164,12 +163,6 @@ def test_input_shapes_are_parsed():
     ):
         with pytest.raises(InputError, match=message):
             parse_shapes(wrong)
-
-
-def test_long_names_lose_their_middle():
-    assert shortened("abc", 3) == "abc"
-    assert shortened("encoder/layer.11/output/dense", 14) == "encode…t/dense"
-    assert all(len(shortened("x" * 40, width)) == width for width in range(3, 40))
 
 
 def test_each_zero_is_found_once_for_each_tensor(tmp_path: Path):

@@ -17,8 +17,9 @@ from sparsebench.errors import InputError
 from sparsebench.problem import Problem
 from sparsebench.registry import all_kernels
 from sparsebench.report import what_if_table
+from sparsebench.report.cells import shortened
 from sparsebench.report.what_if import BEST, Setting, find
-from sparsebench.report.what_if_notes import shortened
+from sparsebench.report.what_if_notes import NAME_WIDTH
 from sparsebench.results import CaseResult, blank_result
 from sparsebench.suite import Group
 
@@ -163,7 +164,7 @@ def test_what_is_missing_is_told_where_layers_explain_too_little() -> None:
 def test_an_engine_that_is_faster_at_the_layers_is_told() -> None:
     shown = " ".join(text("console", engine(6e-3, 5e-3)).split())
     assert "167% of the engine's 6.00 ms; its profile gives them 83%: it is faster at them" in shown
-    assert "layers that differ most: layer.0/at..self/query 4.00 ms here, 2.00 ms there" in shown
+    assert "layers that differ most: layer.0/at…/self/query 4.00 ms here, 2.00 ms there" in shown
 
 
 @pytest.mark.parametrize("columns", ["80", "140"])
@@ -172,7 +173,7 @@ def test_tables_fit_and_name_what_was_not_measured(columns: str, monkeypatch: py
     shown = text("console", engine(12e-3, 10e-3))
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= int(columns)
     joined = " ".join(shown.split())
-    assert "layer.0/at..self/query x2" in joined
+    assert "layer.0/at…/self/query x2" in joined
     assert "-: complementary/8, 1 layer: it is too small; dense in the whole model" in joined
     assert "not measured, 1 layer, first gone (256x512): no" in joined
     assert "left out by --layers or --skip: 1 layer" in joined
@@ -182,7 +183,7 @@ def test_tables_fit_and_name_what_was_not_measured(columns: str, monkeypatch: py
 
 def test_markdown_is_a_table() -> None:
     lines = text("markdown", engine(12e-3, 10e-3)).splitlines()
-    assert any(line.startswith("| layer.0/at..self/query x2 | 1024x512 N=8 | 4.00 ms dense |") for line in lines)
+    assert any(line.startswith("| layer.0/at…/self/query x2 | 1024x512 N=8 | 4.00 ms dense |") for line in lines)
 
 
 def test_csv_has_a_row_for_each_shape_and_combination() -> None:
@@ -239,5 +240,6 @@ def test_report_shows_it_again(tmp_path: Path) -> None:
 
 
 def test_long_names_keep_both_ends() -> None:
-    assert shortened("layer.10/attention/self/query") == "layer.10/a..self/query"
-    assert shortened("short") == "short"
+    assert shortened("layer.10/attention/self/query", NAME_WIDTH) == "layer.10/a…/self/query"
+    assert shortened("short", NAME_WIDTH) == "short"
+    assert all(len(shortened("x" * 40, width)) == width for width in range(3, 40))

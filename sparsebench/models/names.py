@@ -14,11 +14,3 @@ def each_use(names: Sequence[str]) -> list[str]:
         seen[name] += 1
         found.append(name if seen[name] == 1 else f"{name} (use {seen[name]})")
     return found
-
-
-def shortened(name: str, width: int) -> str:
-    """Return a name of at most `width` characters, without its middle where it is longer."""
-    if len(name) <= width:
-        return name
-    head = (width - 1) // 2
-    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"

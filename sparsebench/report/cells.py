@@ -118,3 +118,11 @@ def machine_labels(record: Record) -> list[str]:
     """Return threads and instruction-set level as a title says them."""
     threads = record["threads"]
     return [f"{threads} thread{'s' if threads > 1 else ''}", record["level"] or ""]
+
+
+def shortened(name: str, width: int) -> str:
+    """Return a name of at most `width` characters, the middle left out: both ends tell names apart."""
+    if len(name) <= width:
+        return name
+    head = (width - 1) // 2
+    return f"{name[:head]}…{name[len(name) - (width - 1 - head) :]}"

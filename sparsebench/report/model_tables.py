@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from math import ceil, log10
 
 from sparsebench.models.layer import Layer, Model
-from sparsebench.models.names import shortened
 from sparsebench.models.zeros import Fit, Zeros
 from sparsebench.patterns.complementary import LANES
-from sparsebench.report.cells import Cell, Row, Table
+from sparsebench.report.cells import Cell, Row, Table, shortened
 
 # Patterns of which the table shows how well the zeros pack into them, by its heads; csv and json have all.
 _SHOWN = {

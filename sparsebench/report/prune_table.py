@@ -10,8 +10,8 @@ from typing import Any, TextIO
 from sparsebench.models.problems import Combination, shape_text
 from sparsebench.models.prune import Pruned
 from sparsebench.report import tables_renderer
-from sparsebench.report.cells import Cell, Row, Table
-from sparsebench.report.what_if_notes import shortened
+from sparsebench.report.cells import Cell, Row, Table, shortened
+from sparsebench.report.what_if_notes import NAME_WIDTH
 
 FORMATS = ("console", "markdown", "csv", "json")
 COLUMNS = ("layers", "operator", "shape", "pattern", "density", "nnz", "weights", "kept_l1", "kept_l2", "reason")
@@ -73,7 +73,7 @@ def table(name: str, found: Sequence[Pruned], wanted: Combination) -> Table:
 
 
 def _row(entry: Pruned) -> Row:
-    labels = (shortened(entry.first.name), shape_text(entry.first))
+    labels = (shortened(entry.first.name, NAME_WIDTH), shape_text(entry.first))
     uses = Cell(f"{len(entry.layers)}x")
     if entry.kept is None:
         empty = Cell("", kind="absent")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from sparsebench.report.cells import shortened
 from sparsebench.report.charts.model import Axis, Chart, Grid, Panel, Point, Series
 from sparsebench.report.charts.style import Style
 from sparsebench.report.metrics import number
@@ -160,8 +161,7 @@ def _row_frame(axis: Axis, plane: _Plane) -> list[str]:
     ]
     most = int((plane.left - 8) / _LETTER)
     for n, label in enumerate(axis.rows):
-        short = label if len(label) <= most else f"{label[: most - 1]}…"
-        body.append(_text(plane.left - 5, plane.top + plane.row * (n + 0.5) + 4, short, "ty"))
+        body.append(_text(plane.left - 5, plane.top + plane.row * (n + 0.5) + 4, shortened(label, most), "ty"))
     return body
 
 

@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sparsebench.report.cells import shortened
 from sparsebench.report.metrics import duration
 from sparsebench.report.what_if import EXPLAINED, EngineTime, Setting, Shape
 
-_NAME_WIDTH = 22
-
-
-def shortened(name: str, width: int = _NAME_WIDTH) -> str:
-    """Return a name of at most `width` letters, the middle left out: both ends tell layers apart."""
-    if len(name) <= width:
-        return name
-    head = (width - 2) // 2
-    return f"{name[:head]}..{name[head + 2 - width :]}"
+NAME_WIDTH = 22
 
 
 def reasons(setting: Setting, entries: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -58,7 +51,7 @@ def explained(setting: Setting, engine: EngineTime) -> list[str]:
     missing = [f"{line}; not measured: {others}"] if share < 1 else [f"{line}: it is faster at them"]
     off = sorted(setting.shapes, key=lambda shape: -abs(_gap_s(shape)))[:3]
     told = [
-        f"{shortened(shape.record['layers'][0])} {duration(float(shape.dense_s[0]))} here,"
+        f"{shortened(shape.record['layers'][0], NAME_WIDTH)} {duration(float(shape.dense_s[0]))} here,"
         f" {duration(shape.engine_s)} there"
         for shape in off
         if shape.engine_s is not None and abs(_gap_s(shape)) > EXPLAINED * shape.engine_s * shape.uses

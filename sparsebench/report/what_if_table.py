@@ -10,7 +10,7 @@ from sparsebench.kernel import OURS
 from sparsebench.models.amdahl import interval
 from sparsebench.report import tables_renderer, what_if_export
 from sparsebench.report import what_if_notes as notes
-from sparsebench.report.cells import Cell, Row, Table, mark_best
+from sparsebench.report.cells import Cell, Row, Table, mark_best, shortened
 from sparsebench.report.frame import sparsity_text
 from sparsebench.report.metrics import duration, number, spread
 from sparsebench.report.what_if import Choice, EngineTime, Setting, Shape, Whole, record_of
@@ -112,7 +112,7 @@ def _layer_labels(shape: Shape) -> tuple[str, str]:
     times = f" x{shape.uses}" if shape.uses > 1 else ""
     # Of a product the N, of a convolution the images where there are several.
     N = "" if record["op"] == "conv2d" and record["columns"] == 1 else f" N={record['columns']}"
-    return f"{notes.shortened(record['layers'][0])}{times}", f"{record['text']}{N}"
+    return f"{shortened(record['layers'][0], notes.NAME_WIDTH)}{times}", f"{record['text']}{N}"
 
 
 def _speedup_cell(choice: Choice | None) -> Cell:
@@ -196,7 +196,7 @@ def _engine(model: Mapping[str, Any], setting: Setting, engine: EngineTime) -> T
         said.append("these differ by more than 10%: the machine was not the same all the time")
     lost = [s for s in setting.shapes if s.engine_s is None]
     if lost:
-        names = notes.shortened(lost[0].record["layers"][0])
+        names = shortened(lost[0].record["layers"][0], notes.NAME_WIDTH)
         said.append(f"{len(lost)} measured shapes were not found among its nodes, first {names}: they count twice")
     return Table(
         title=_title(model, setting, f"{duration(total)} in ONNX Runtime {engine.version}"),
