@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ def _facts(run: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("name", "started", "finished", "git_commit"):
         if name in run:
             yield name, str(run[name])
-    yield "command", " ".join(run.get("argv", []))
+    yield "command", shlex.join(run.get("argv", []))
     yield from _flat(run.get("machine", {}))
     for name, text in _flat(before):
         yield name, text if changed.get(name, text) == text else f"{text} → {changed[name]}"

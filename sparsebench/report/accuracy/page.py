@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -37,7 +38,7 @@ def page(folder: AccuracyFolder) -> str:
     return environment.get_template("accuracy.html").render(
         title=f"Accuracy: {folder.record['name']}",
         head=f"{machine}, {started} UTC, PyTorch {torch}, sparsebench {folder.record['sparsebench']}",
-        command=" ".join(folder.record["argv"]),
+        command=shlex.join(folder.record["argv"]),
         chart=made,
         legend=[(name, Markup(swatch(style))) for name, style in styles.items()],
         groups=_groups(made) if made else [],
