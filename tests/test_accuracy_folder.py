@@ -24,6 +24,17 @@ def made(path: Path) -> AccuracyFolder:
     return folder
 
 
+REFERENCE = sorted(p.parent for p in (Path(__file__).parents[1] / "reports" / "reference").rglob(RECORD_FILE))
+
+
+@pytest.mark.parametrize("path", REFERENCE, ids=lambda path: path.name)
+def test_committed_studies_are_read(path: Path) -> None:
+    folder = AccuracyFolder.open(path)
+    assert folder.results()
+    with (path / RESULTS).open(encoding="utf-8", newline="") as stream:
+        assert {row["name"] for row in csv.DictReader(stream)} == folder.finished()
+
+
 def test_finished_trainings_are_read_back(tmp_path: Path) -> None:
     folder = made(tmp_path / "s")
     again = AccuracyFolder.open(tmp_path / "s")
