@@ -316,3 +316,14 @@ def test_a_graph_whose_name_is_no_text_is_damaged(tmp_path: Path) -> None:
     path.write_bytes(content.replace(name, b"\x80" + name[1:]))
     with pytest.raises(InputError, match="is damaged: it holds names that are no text"):
         models.load(str(path))
+
+
+def test_a_node_without_the_inputs_of_its_operator_is_damaged(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "m.onnx",
+        [node("Shape", [], "s"), node("MatMul", ["x", "w"], "y")],
+        {"w": matrix(3, 3)},
+        {"x": ["n", 3]},
+    )
+    with pytest.raises(InputError, match="is damaged: a node Shape lacks inputs or outputs"):
+        models.load(str(path))

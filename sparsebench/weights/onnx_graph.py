@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -109,7 +110,22 @@ def _read_model(path: Path, stamp: tuple[int, int]) -> ModelProto:
     named += [dim.dim_param for value in graph.input for dim in value.type.tensor_type.shape.dim]
     if not all(isinstance(part, str) for part in named):
         raise InputError(f"'{path}' is damaged: it holds names that are no text")
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    for node in graph.node:
+        if _lacks_operands(node, versions):
+            raise InputError(f"'{path}' is damaged: a node {node.op_type} lacks inputs or outputs that it must have")
     return model
+
+
+def _lacks_operands(node: NodeProto, versions: Mapping[str, int]) -> bool:
+    """Whether a node has fewer inputs or outputs than its operator, where that is one of ONNX's."""
+    from onnx import defs
+
+    try:
+        schema = defs.get_schema(node.op_type, versions.get(node.domain, defs.onnx_opset_version()), node.domain)
+    except defs.SchemaError:
+        return False
+    return len(node.input) < schema.min_input or len(node.output) < schema.min_output
 
 
 def kind_of(tensor: TensorProto) -> str:
