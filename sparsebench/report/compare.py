@@ -21,6 +21,8 @@ from sparsebench.report.metrics import duration
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
 
+# Problem, threads and level: cases that were timed in the same rounds.
+Place = tuple[str, int, str]
 Verdict = Literal["slower", "faster", "same", "ambiguous", "unknown"]
 # What may differ between runs only if it is said that it does, and what a person reads of it.
 FIELDS = {
@@ -262,21 +264,21 @@ def _is_control(case: CaseResult, kernels: Sequence[str] | None) -> bool:
     return case.provider != OURS and not _is_judged(case, kernels)
 
 
-def _group_of(case: CaseResult) -> tuple[str, int, str]:
+def _group_of(case: CaseResult) -> Place:
     return case.problem, case.threads, case.level
 
 
-def _unsteady(controls: Sequence[tuple[CaseResult, CaseResult]], limits: Limits) -> dict[tuple[str, int, str], str]:
+def _unsteady(controls: Sequence[tuple[CaseResult, CaseResult]], limits: Limits) -> dict[Place, str]:
     """Say of which groups of cases a kernel that is the same in both runs changed, beyond what it did elsewhere.
 
     Whatever did that (another guest of the host that uses the same cache or core, say) was there for the other kernels
     of its rounds, too, and does not cancel: kernels bound by memory suffer more than those bound by arithmetic.
     """
-    factors: dict[tuple[str, int, str], dict[tuple[str, int, str], float]] = {}
+    factors: dict[tuple[str, int, str], dict[Place, float]] = {}
     for old, new in controls:
         of_rival = factors.setdefault((new.kernel, new.threads, new.level), {})
         of_rival[_group_of(new)] = (new.median_s or 1.0) / (old.median_s or 1.0)
-    worst: dict[tuple[str, int, str], tuple[float, str]] = {}
+    worst: dict[Place, tuple[float, str]] = {}
     for (kernel, _, _), of_rival in factors.items():
         usual = statistics.median(of_rival.values())
         for group, factor in of_rival.items():

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sparsebench import __version__
 from sparsebench.bench.machine import key_hash
 from sparsebench.errors import InputError
 from sparsebench.report import break_even, break_even_table, charts, notes, peers, peers_table
 from sparsebench.report.case_data import case_data
 from sparsebench.report.charts.model import Chart, Grid
 from sparsebench.report.charts.style import COLOURS, ROLES, Style, styles
+from sparsebench.report.page import render
 from sparsebench.report.svg import WIDE, extent, grid_svg, panel_svg, swatch
 from sparsebench.report.thresholds import evaluate
 from sparsebench.report.verdicts.lines import Checked, Line, lines
@@ -62,19 +61,13 @@ def save(loaded: Loaded, suffix: str, output: Path, names: Sequence[str] = ()) -
 
 def page(loaded: Loaded) -> str:
     """Return the page as HTML; the verdicts on the suites' claims open it."""
-    environment = Environment(
-        loader=PackageLoader("sparsebench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     found = charts.make(loaded)
     kernels = list(dict.fromkeys(record["kernel"] for record in loaded.records))
     looks = styles(kernels) | ROLES
     sections = [_section(chart, looks) for chart in found]
     records = loaded.records
-    return environment.get_template("report.html").render(
+    return render(
+        "report.html",
         title=", ".join(dict.fromkeys(record["suite"] for record in records)),
         subtitles=list(dict.fromkeys(_titles(loaded))),
         heads=[_head(folder.run) for folder in loaded.folders],
@@ -94,7 +87,6 @@ def page(loaded: Loaded) -> str:
         count=len(records),
         colours=COLOURS,
         data=Markup(case_data(loaded)),
-        version=__version__,
     )
 
 

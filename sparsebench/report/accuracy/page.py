@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sparsebench import __version__
 from sparsebench.report.accuracy.chart import chart, looks
 from sparsebench.report.accuracy.tables import make_tables
 from sparsebench.report.charts.model import Chart, Panel
+from sparsebench.report.page import render
 from sparsebench.report.svg import extent, panel_svg, swatch
 
 if TYPE_CHECKING:
@@ -22,20 +21,14 @@ _WIDTH = 520
 
 def page(folder: AccuracyFolder) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("sparsebench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     results, timings = folder.results(), folder.timings()
     made = chart(results, timings)
     styles = looks(made) if made else {}
     *tables, about = make_tables(results, timings, folder.warnings())
     machine, torch = folder.record["machine"].get("model"), folder.record["torch"]
     started = folder.record["started"][:16].replace("T", " ")
-    return environment.get_template("accuracy.html").render(
+    return render(
+        "accuracy.html",
         title=f"Accuracy: {folder.record['name']}",
         head=f"{machine}, {started} UTC, PyTorch {torch}, sparsebench {folder.record['sparsebench']}",
         command=shlex.join(folder.record["argv"]),
@@ -45,7 +38,6 @@ def page(folder: AccuracyFolder) -> str:
         # What a reader came for is first.
         tables=sorted(tables, key=lambda table: not table.title.startswith("claims")),
         notes=about.notes,
-        version=__version__,
     )
 
 
