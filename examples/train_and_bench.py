@@ -3,6 +3,7 @@
 Needs pip install 'sparsebench[train]'.
 """
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,9 @@ print("not zero in the input of:", {name: f"{share:.0%}" for name, share in judg
 
 # Export, and see that every mode says what PyTorch says.
 net = train.from_torch(net, module)
-net.save("digits.npz")
-print(f"digits.npz: {Path('digits.npz').stat().st_size:,} bytes, {sum(net.nonzeros().values()):,} non-zeros")
+path = Path(tempfile.mkdtemp()) / "digits.npz"
+net.save(path)
+print(f"{path}: {path.stat().st_size:,} bytes, {sum(net.nonzeros().values()):,} non-zeros")
 for agreed in train.agreement(net, task.judged(), judged.logits):
     print(f"{agreed.mode:13}: {agreed.same} of {agreed.inputs} labels as PyTorch's, {agreed.ties} ties {agreed.error}")
 

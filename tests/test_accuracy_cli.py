@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from test_cli import base_environment, sparsebench
 
 from sparsebench import nets
-from sparsebench.accuracy.folder import CHECKPOINT, TRAININGS, WEIGHTS, AccuracyFolder
+from sparsebench.accuracy.folder import RECORD, TRAININGS, WEIGHTS, AccuracyFolder
 from sparsebench.cli import main
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
+
+from sparsebench.accuracy import conduct
+from sparsebench.train import DivergedError
 
 SUITE = """
 title = "Quick"
@@ -61,7 +67,7 @@ def test_a_study_has_accuracies_and_the_times_of_its_networks(quick: Path) -> No
     assert set(frame["nonzeros"]) == {126080, 15488}
     winners = frame[frame["act_density"] < 1]
     assert winners["reached_linear2"].between(0.11, 0.13).all()
-    assert not (quick / "s" / CHECKPOINT).exists()
+    assert not list((quick / "s").glob("checkpoint*"))
 
 
 def test_a_trained_network_can_be_run_again(quick: Path) -> None:
@@ -104,10 +110,15 @@ def test_a_study_killed_again_and_again_ends_with_the_same_networks(quick: Path)
         arguments = ["accuracy", "--resume", "k", "--quiet"]
     done = sparsebench(*arguments, cwd=quick)
     assert done.returncode == 0, done.stderr
-    found = {result.name: result for result in AccuracyFolder.open(quick / "k").results()}
+    folder = AccuracyFolder.open(quick / "k")
+    assert not folder.timings()
+    found = {result.name: result for result in folder.results()}
     assert found.keys() == whole.keys()
     for name, result in found.items():
         assert (result.accuracy, result.correct) == (whole[name].accuracy, whole[name].correct)
+    done = sparsebench(*arguments, "--time", cwd=quick)
+    assert done.returncode == 0, done.stderr
+    assert folder.timings().keys() == whole.keys()
 
 
 @pytest.mark.parametrize(
@@ -170,9 +181,68 @@ def test_a_diverging_recipe_stops_its_trainings_alone(quick: Path, monkeypatch: 
     (quick / "wild.toml").write_text(SUITE.replace("lr = 4e-3", 'lr = 1e30\noptimizer = "sgd"'))
     assert said(quick, ["wild.toml", "--no-time", "--out", "w", "--threads", "1", "--quiet"], monkeypatch) == 4
     results = AccuracyFolder.open(quick / "w").results()
-    assert len(results) == 6 and {result.status for result in results} == {"diverged"}
-    assert "the loss is" in results[0].error
-    assert all("which it starts from" in result.error for result in results if result.start == "pruned")
+    assert [(result.start, result.status) for result in results] == [
+        ("static", "diverged"),
+        ("static", "diverged"),
+        ("pruned", "skipped"),
+        ("static", "diverged"),
+        ("static", "diverged"),
+        ("pruned", "skipped"),
+    ]
+    assert "the loss is" in results[0].error and "which it starts from" in results[2].error
+
+
+def test_a_diverging_training_leaves_those_after_it_alone(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, seen = conduct.fit, []
+
+    def fit(*arguments: Any, **options: Any) -> float:
+        seen.append(options["identity"])
+        if len(seen) == 2:
+            raise DivergedError("the loss is nan")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(conduct, "fit", fit)
+    assert said(quick, ["quick.toml", "--no-time", "--out", "d", "--threads", "1", "--quiet"], monkeypatch) == 4
+    assert [result.status for result in AccuracyFolder.open(quick / "d").results()] == ["ok", "diverged"] + 4 * ["ok"]
+
+
+def test_a_checkpoint_left_by_a_kill_is_not_in_the_way(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if killed after a training was written down and before its checkpoint was removed."""
+    shutil.copytree(quick / "s", quick / "c", ignore=shutil.ignore_patterns("speed"))
+    folder = AccuracyFolder.open(quick / "c")
+    first, second = (result.name for result in folder.results()[:2])
+    lines = (quick / "c" / TRAININGS).read_text().splitlines(keepends=True)
+    (quick / "c" / TRAININGS).write_text(lines[0])
+    folder.checkpoint(first).write_bytes(b"of a training that is finished")
+    assert said(quick, ["--resume", "c", "--no-time", "--quiet"], monkeypatch) == 0
+    again = AccuracyFolder.open(quick / "c")
+    assert second in again.finished() and len(again.results()) == 6
+    assert not list((quick / "c").glob("checkpoint*"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [("data_sha256", "0" * 64, "was begun on other data"), ("network", "", "was begun with another network")],
+)
+def test_a_study_goes_on_with_what_it_was_begun_with_alone(
+    quick: Path,
+    entry: str,
+    value: str,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(quick / "s", quick / entry)
+    record = json.loads((quick / entry / RECORD).read_text())
+    (quick / entry / RECORD).write_text(json.dumps(record | {entry: value}))
+    assert said(quick, ["--resume", entry], monkeypatch) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_page_is_written_quietly_too(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--resume", "s", "--quiet", "--format", "html", "-o", "quiet.html"]
+    assert said(quick, arguments, monkeypatch) == 0
+    assert "<html" in (quick / "quiet.html").read_text()
 
 
 def test_without_pytorch_the_command_that_installs_it_is_named(quick: Path) -> None:

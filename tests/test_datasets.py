@@ -92,7 +92,10 @@ def test_unreadable_recordings_are_named(tmp_path: Path) -> None:
     path = tmp_path / "3_ann_0.wav"
     tone(path)
     whole = path.read_bytes()
-    for content in (b"", b"RIFF", whole[:30], b"not a wav file at all", whole[:44]):
+    fast = whole[:24] + (2**32 - 1).to_bytes(4, "little") + whole[28:]
+    still = whole[:24] + bytes(4) + whole[28:]
+    torn = (b"RIFF", whole[:30], whole[:44], whole[: len(whole) // 2])
+    for content in (b"", b"not a wav file at all", *torn, fast, still):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"3_ann_0\.wav"):
             wav.read(path, 8000)
@@ -152,7 +155,7 @@ def commands(folder: Path) -> Path:
             [[], validated, tested][number].append(name)
     (folder / "testing_list.txt").write_text("\n".join(tested))
     (folder / "validation_list.txt").write_text("\n".join(validated))
-    tone(folder / "_background_noise_" / "hum.wav", rate=16000, seconds=2.0)
+    tone(folder / "_background_noise_" / "hum.wav", rate=16000, seconds=3.5)
     return folder
 
 
@@ -167,7 +170,24 @@ def test_speech_commands_follow_their_lists(tmp_path: Path) -> None:
         speakers = {data.groups[place] for place in np.flatnonzero(own)}
         assert speakers == {"abc"[number] + str(number + 1), ""}
     again = datasets.load("speech-commands", tmp_path)
-    assert np.array_equal(again.x, data.x)
+    assert np.array_equal(again.x, data.x) and again.digest() == data.digest()
+    assert not data.notes
+    with pytest.raises(InputError, match="samples that nobody speaks"):
+        folds(data, "leave-one-speaker-out")
+    (tmp_path / "yes" / "c3_nohash_0.wav").unlink()
+    lacking = datasets.load("speech-commands", tmp_path)
+    assert lacking.notes == ("1 of 24 recordings that its lists name are not there: yes/c3_nohash_0.wav ...",)
+    assert lacking.digest() != data.digest()
+
+
+@pytest.mark.parametrize("seconds", [3, 60])
+def test_silences_of_different_parts_are_cut_from_different_times(seconds: int) -> None:
+    noise = np.arange(seconds * 1000, dtype=np.float32)
+    counts = (80, 10, 10)
+    cuts = [set(cut) for cut in speech_commands._cuts([noise], counts, 1000, np.random.default_rng(0))]
+    assert all(len(cut) == 1000 for cut in cuts)
+    train, validation, test = set().union(*cuts[:80]), set().union(*cuts[80:90]), set().union(*cuts[90:])
+    assert not train & validation and not train & test and not validation & test
 
 
 def test_speech_commands_say_which_part_of_the_layout_is_missing(tmp_path: Path) -> None:
@@ -203,9 +223,13 @@ def test_idx_files_are_read_gzipped_or_not(tmp_path: Path) -> None:
     assert data.x.shape == (40, 1, 4, 5) and data.classes == tuple("01234") and 0 <= data.x.min() < data.x.max() <= 1
     assert [int((data.official == n).sum()) for n in range(3)] == [25, 5, 10]
     path = tmp_path / "train-images-idx3-ubyte"
-    (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-    path.unlink()
-    assert np.array_equal(datasets.load("idx", tmp_path).x, data.x)
+    packed = gzip.compress(path.read_bytes())
+    for name in (f"{path.name}.gz", "train-images.idx3-ubyte.gz"):
+        (tmp_path / name).write_bytes(packed)
+        path.unlink()
+        again = datasets.load("idx", tmp_path)
+        assert np.array_equal(again.x, data.x) and again.digest() == data.digest()
+        path = tmp_path / name
 
 
 def test_corrupt_idx_files_are_named(tmp_path: Path) -> None:
@@ -228,14 +252,21 @@ def test_corrupt_idx_files_are_named(tmp_path: Path) -> None:
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(29))
     with pytest.raises(InputError, match=r"holds 30 images, .* 29 labels"):
         datasets.load("idx", tmp_path)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte holds no images"):
+        datasets.load("idx", images(empty, train=0, test=0))
     write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(30))
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(InputError, match=r"has no t10k-labels-idx1-ubyte\[\.gz\]"):
         datasets.load("idx", tmp_path)
 
 
-def test_digits_come_with_scikit_learn() -> None:
+def test_digits_come_with_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
+    with pytest.raises(InputError, match="it is not read from a folder"):
+        datasets.load("digits", tmp_path)
+    monkeypatch.setenv("SPARSEBENCH_DATA", str(tmp_path))
     data = datasets.load("digits")
     assert data.x.shape == (1797, 64) and data.x.max() == 1
     train, judge = part(data)
@@ -261,4 +292,8 @@ def test_splits_that_are_not_there_are_refused() -> None:
     with pytest.raises(InputError, match="no sample of class 'b' to train on"):
         part(tiny(official=np.array([0, 2, 0, 2], np.uint8)))
     with pytest.raises(InputError, match="is empty"):
-        tiny(x=np.zeros((0, 3), np.float32), y=np.zeros(0, np.int64))
+        tiny(x=np.zeros((0, 3), np.float32), y=np.zeros(0, np.int64), official=np.zeros(0, np.uint8))
+    with pytest.raises(InputError, match=r"differ in length: \[3, 4\]"):
+        tiny(groups=("x", "y", "z"))
+    with pytest.raises(InputError, match="labels 0 to 2 and 2 classes"):
+        tiny(y=np.array([0, 1, 2, 1]))

@@ -17,6 +17,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 from sparsebench import train  # noqa: E402
+from sparsebench.train.agree import compared  # noqa: E402
 from sparsebench.train.augment import augment  # noqa: E402
 from sparsebench.train.fit import Epoch  # noqa: E402
 from sparsebench.train.recipe import seeded  # noqa: E402
@@ -62,6 +63,21 @@ def test_kernels_that_say_something_else_are_found(task: train.Task) -> None:
     turned = np.roll(judged.logits, 1, axis=1)
     errors = [one.error for one in train.agreement(train.from_torch(net, module), task.judged(), turned)]
     assert all("PyTorch says class" in error for error in errors)
+
+
+def test_only_a_class_that_is_nearly_best_to_pytorch_is_a_tie() -> None:
+    logits = np.array([[10.0, 9.95, -20.0]] * 4, np.float32)
+    found = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [np.nan, 0, 0]], np.float32)
+    same, tied = compared(found, logits)
+    assert same.tolist() == [True, False, False, False] and tied.tolist() == [False, True, False, False]
+
+
+def test_networks_without_batch_norms_train_in_bfloat16(task: train.Task) -> None:
+    layers = [layer for layer in built().layers if not isinstance(layer, nets.BatchNorm)]
+    assert any(isinstance(layer, nets.KWinners) for layer in layers)
+    module = train.to_torch(train.start(nets.Sequential(layers, (64,), "plain"), 0))
+    train.fit(module, task, replace(RECIPE, precision="bf16"), 0)
+    assert train.judge(module, task).accuracy > 0.5
 
 
 class KilledError(Exception):
@@ -162,7 +178,8 @@ def test_noise_adds_powers() -> None:
     [
         ({"optimizer": "lion"}, "optimizer 'lion' is not known"),
         ({"precision": "f16"}, "precision 'f16' is not known"),
-        ({"batch": 0}, "batch is 0"),
+        ({"epochs": 0}, "epochs is 0; it must be at least 1"),
+        ({"batch": 1}, "batch is 1; it must be at least 2"),
         ({"noise_db": (3.0,)}, "noise_db"),
     ],
 )

@@ -11,6 +11,7 @@ from sparsebench.accuracy import schema
 from sparsebench.accuracy.folder import RECORD, AccuracyFolder
 from sparsebench.bench.plan import circumstances, default_folder
 from sparsebench.errors import InputError
+from sparsebench.nets.toml_text import toml_text
 
 # First: says which library is missing, and how to get it.
 from sparsebench import train  # noqa: F401  # isort: skip
@@ -22,7 +23,6 @@ class Beginning:
     """A study that can be made."""
 
     loaded: schema.Loaded
-    data: Path | None
     where: str | None
     plan: Plan
 
@@ -31,8 +31,11 @@ class Beginning:
         import torch
 
         name = self.loaded.name
+        folder = self.plan.dataset.folder
         record = circumstances(name, {name: self.loaded.text}, (), argv) | {
-            "data": str(self.data.resolve()) if self.data else None,
+            "data": str(folder.resolve()) if folder else None,
+            "data_sha256": self.plan.dataset.digest(),
+            "network": toml_text(self.plan.base, self.plan.base.name),
             "where": self.where,
             "validate": self.plan.validate,
             "time": time,
@@ -57,25 +60,37 @@ def begin(name_or_path: str, data: Path | None, where: str | None, *, validate: 
     """
     loaded = schema.load(name_or_path)
     dataset = datasets.load(loaded.study.data, data)
-    return Beginning(loaded, data, where, Plan.make(loaded.study, dataset, where, validate=validate))
+    return Beginning(loaded, where, Plan.make(loaded.study, dataset, where, validate=validate))
 
 
-def go_on(path: Path) -> tuple[Plan, AccuracyFolder]:
+def go_on(path: Path, data: Path | None) -> tuple[Plan, AccuracyFolder]:
     """Return what an interrupted study does, and its folder, locked.
+
+    Parameters
+    ----------
+    data
+        Where its data is now; None if still where it was.
 
     Raises
     ------
     InputError
-        As `begin`; if there is no such study, or its data has become another.
+        As `begin`; if there is no such study, or its data or network has become another.
     """
     folder = AccuracyFolder.resume(path)
     record = folder.record
     ((name, text),) = record["suites"].items()
     loaded = schema.parse(name, text, str(path / RECORD))
-    dataset = datasets.load(loaded.study.data, Path(record["data"]) if record["data"] else None)
-    if len(dataset.y) != record["samples"]:
+    if data is None and record["data"]:
+        data = Path(record["data"])
+    dataset = datasets.load(loaded.study.data, data)
+    if dataset.digest() != record["data_sha256"]:
         raise InputError(
-            f"the study at '{path}' was begun with {record['samples']} samples, data set '{dataset.name}' now has"
-            f" {len(dataset.y)}: begin another"
+            f"the study at '{path}' was begun on other data than '{dataset.folder or dataset.name}' holds now:"
+            " name that by --data, or begin another"
         )
-    return Plan.make(loaded.study, dataset, record["where"], validate=record["validate"]), folder
+    plan = Plan.make(loaded.study, dataset, record["where"], validate=record["validate"])
+    if toml_text(plan.base, plan.base.name) != record["network"]:
+        raise InputError(
+            f"the study at '{path}' was begun with another network than '{loaded.study.network}' is now: begin another"
+        )
+    return plan, folder

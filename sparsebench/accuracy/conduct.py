@@ -13,10 +13,10 @@ import torch
 
 from sparsebench import nets
 from sparsebench.accuracy import plan, speed
-from sparsebench.accuracy.folder import CHECKPOINT, WEIGHTS, AccuracyFolder
+from sparsebench.accuracy.folder import WEIGHTS, AccuracyFolder
 from sparsebench.accuracy.plan import Training
 from sparsebench.accuracy.results import Status, TrainingResult
-from sparsebench.accuracy.schema import Study
+from sparsebench.accuracy.schema import Start, Study
 from sparsebench.accuracy.variant import Variant
 from sparsebench.bench.pool import Listener as BenchListener
 from sparsebench.datasets import Dataset, part
@@ -44,11 +44,18 @@ class Listener(BenchListener, Protocol):
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study will do, found possible before anything is trained."""
+    """What a study will do, found possible before anything is trained.
+
+    Attributes
+    ----------
+    base
+        The network that variants are made of.
+    """
 
     study: Study
     dataset: Dataset
     trainings: tuple[Training, ...]
+    base: Sequential
     networks: Mapping[Variant, Sequential]
     validate: bool = False
 
@@ -63,14 +70,16 @@ class Plan:
         """
         _require_effect(study, dataset)
         found = plan.trainings(study, dataset, where)
-        networks = plan.networks(found, study, nets.load(study.network), dataset)
-        for variant, network in networks.items():
+        base = nets.load(study.network)
+        networks = plan.networks(found, study, base, dataset)
+        for one in dict.fromkeys(training.start for training in found):
+            _recipe(study, one)
+        for network in networks.values():
             # Whether masks can be drawn, before hours have been spent on others.
             network.initialize(0)
-            _ = Recipe(**study.recipe.fields()), variant
         for fold in dict.fromkeys(training.fold for training in found):
             part(dataset, fold, validate=validate)
-        return cls(study, dataset, tuple(found), networks, validate)
+        return cls(study, dataset, tuple(found), base, networks, validate)
 
 
 def _require_effect(study: Study, dataset: Dataset) -> None:
@@ -97,14 +106,17 @@ def execute(
     finished = folder.finished()
     tasks: dict[str, Task] = {}
     for number, training in enumerate(what.trainings, 1):
+        checkpoint = folder.checkpoint(training.name)
         if training.name in finished:
+            # Left over where the study was killed just after that.
+            checkpoint.unlink(missing_ok=True)
             continue
         if training.fold not in tasks:
             # One at a time: a task is a copy of the samples.
             tasks = {training.fold: Task.of(what.dataset, part(what.dataset, training.fold, validate=what.validate))}
         result = _conduct(what, training, number, tasks[training.fold], folder, listener)
         folder.append(result)
-        (folder.path / CHECKPOINT).unlink(missing_ok=True)
+        checkpoint.unlink(missing_ok=True)
         listener.training_finished(result)
         yield result
     if time:
@@ -116,7 +128,7 @@ def execute(
 def _conduct(
     what: Plan, training: Training, number: int, task: Task, folder: AccuracyFolder, listener: Listener
 ) -> TrainingResult:
-    recipe = _recipe(what.study, training)
+    recipe = _recipe(what.study, training.start)
     listener.training_started(training, number, recipe.epochs)
     network = what.networks[training.variant]
     if training.start == "static":
@@ -125,7 +137,7 @@ def _conduct(
         dense = _trained(what, training.dense, folder)
         if dense is None:
             return _result(
-                training, "diverged", f"the dense network which it starts from, {training.dense.name}, is not ok"
+                training, "skipped", f"the dense network which it starts from, {training.dense.name}, is not ok"
             )
         network = network.prune(dense.parameters)
     module = to_torch(network)
@@ -134,9 +146,10 @@ def _conduct(
         folder.log(training.name, _plain(epoch))
         listener.epoch_finished(epoch)
 
+    identity = f"{training.name}: {json.dumps([str(layer) for layer in network.layers])} by {recipe}"
+    checkpoint = folder.checkpoint(training.name)
     try:
-        identity = f"{training.name}: {json.dumps([str(layer) for layer in network.layers])} by {recipe}"
-        seconds = fit(module, task, recipe, training.seed, identity=identity, path=folder.path / CHECKPOINT, log=log)
+        seconds = fit(module, task, recipe, training.seed, identity=identity, path=checkpoint, log=log)
     except DivergedError as error:
         return _result(training, "diverged", str(error))
     judged = judge(module, task)
@@ -160,8 +173,8 @@ def _conduct(
     )
 
 
-def _recipe(study: Study, training: Training) -> Recipe:
-    if training.start == "static":
+def _recipe(study: Study, start: Start) -> Recipe:
+    if start == "static":
         return Recipe(**study.recipe.fields())
     assert study.fine_tune is not None  # the plan was refused without it
     return Recipe(**study.recipe.fields(epochs=study.fine_tune.epochs, lr=study.fine_tune.lr))
@@ -201,7 +214,10 @@ def _trained(what: Plan, training: Training, folder: AccuracyFolder) -> Sequenti
 
 
 def exit_code(results: Sequence[TrainingResult]) -> int:
-    """Exit code of a study: 3 where our kernels and PyTorch differ, 4 where one diverged or nothing was trained."""
+    """Exit code of a study: 3 where our kernels and PyTorch differ, 4 where one diverged or nothing was trained.
+
+    One that was skipped follows from another, which has its own.
+    """
     statuses = {result.status for result in results}
     if "wrong" in statuses:
         return EXIT_WRONG

@@ -2,7 +2,7 @@
 
 A line is one finished training; it is on disk before the next begins. ``accuracy.json`` says how the study was made,
 ``epochs.jsonl`` is the log, ``networks/NAME`` has each trained network as `sparsebench.nets` reads it, ``speed`` is a
-run of ``sparsebench run`` over some of them, and ``checkpoint.pt`` the training that goes on.
+run of ``sparsebench run`` over some of them, and ``checkpoint-NAME.pt`` the training that goes on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ RECORD = "accuracy.json"
 TRAININGS = "trainings.jsonl"
 EPOCHS = "epochs.jsonl"
 RESULTS = "accuracy.csv"
-CHECKPOINT = "checkpoint.pt"
 NETWORKS = "networks"
 SPEED = "speed"
 WEIGHTS = "weights.npz"
@@ -151,6 +150,10 @@ class AccuracyFolder:
     def network_folder(self, training: str) -> Path:
         """Return where the network of a training is kept."""
         return self.path / NETWORKS / training
+
+    def checkpoint(self, training: str) -> Path:
+        """Return where the state of a training is kept until it is finished."""
+        return self.path / f"checkpoint-{training}.pt"
 
     def speed(self) -> RunFolder | None:
         """Return the run that timed networks, if there is one."""

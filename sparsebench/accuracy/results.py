@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sparsebench.nets.compile import MODES
 
-Status = Literal["ok", "diverged", "wrong"]
+Status = Literal["ok", "diverged", "wrong", "skipped"]
 Row = dict[str, Any]
 
 
@@ -25,7 +25,8 @@ class TrainingResult:
     name
         Of the training, and of its folder in ``networks``.
     status
-        "diverged": its loss became NaN or infinite; "wrong": our kernels say something else than PyTorch.
+        "diverged": its loss became NaN or infinite; "wrong": our kernels say something else than PyTorch; "skipped":
+        not trained, since the network which it starts from is not ok.
     samples
         How many judged it.
     correct
@@ -37,7 +38,7 @@ class TrainingResult:
     train_s
         Seconds of training, those before a kill included.
     ties
-        By mode, inputs whose label differs from PyTorch's where its two best logits are a tie.
+        By mode, inputs whose label differs from PyTorch's but is a tie with it.
     """
 
     name: str

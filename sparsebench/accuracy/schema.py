@@ -25,7 +25,7 @@ class RecipeTable(_Table):
     """How every network is trained, whatever its pattern: the fields of `sparsebench.train.Recipe`."""
 
     epochs: PositiveInt
-    batch: PositiveInt = 64
+    batch: Annotated[int, Field(ge=2)] = 64
     optimizer: Literal["sgd", "adam", "adamw", "nadam", "rmsprop"] = "adamw"
     lr: PositiveFloat = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2

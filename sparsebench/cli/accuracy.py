@@ -28,8 +28,11 @@ def accuracy(
         int | None, typer.Option("--threads", help="Threads that train; default all cores.", metavar="N")
     ] = None,
     time: Annotated[
-        bool, typer.Option("--time/--no-time", help="Afterwards, time a trained network of each pattern.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--time/--no-time", help="Afterwards, time a trained network of each pattern; default --time, or as begun."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder to create; default reports/accuracy-SUITE-TIME.", metavar="DIR")
     ] = None,
@@ -68,10 +71,8 @@ def accuracy(
             raise InputError("--show trains nothing: give no --data, --where, --validate, --out or --dry-run with it")
         deliver(AccuracyFolder.open(show), form, output)
         return
-    if resume is not None and (data or where or validate or out or dry_run or threads):
-        raise InputError(
-            "--resume takes all from the folder: give no --data, --where, --validate, --threads or --out with it"
-        )
+    if resume is not None and (where or validate or out or dry_run or threads):
+        raise InputError("--resume takes all from the folder: give no --where, --validate, --threads or --out with it")
 
     from sparsebench.bench.pool import SPIN
 
@@ -85,7 +86,9 @@ def accuracy(
 
     cores = len(usable_cpus())
     if resume is not None:
-        plan, folder = go_on(resume)
+        plan, folder = go_on(resume, data)
+        if time is not None:
+            folder.update(time=time)
         time = folder.record["time"]
         # Sums of another number of threads are others in the last bits.
         threads = require_threads(folder.record["threads"], cores)
@@ -98,8 +101,9 @@ def accuracy(
         if dry_run:
             print_plan(study.plan)
             return
-        plan, folder = study.plan, study.create(out, argv, time=time, threads=threads)
+        plan, folder = study.plan, study.create(out, argv, time=time is not False, threads=threads)
+        time = folder.record["time"]
     code = carry_out(plan, folder, threads=threads, time=time, quiet=quiet)
-    if not quiet and "finished" in folder.record:
+    if (output or not quiet) and "finished" in folder.record:
         deliver(folder, form, output)
     raise typer.Exit(code)

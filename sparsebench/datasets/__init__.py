@@ -14,13 +14,14 @@ from sparsebench.datasets.base import Dataset, Parts, part
 from sparsebench.errors import InputError
 
 VARIABLE = "SPARSEBENCH_DATA"
-# Source, and the function that reads it from a folder; "digits" comes with scikit-learn, and takes none.
+# Source, and the function that reads it from a folder.
 LOADERS: dict[str, Callable[[Path | None], Dataset]] = {
     "digits": digits.load,
     "idx": idx.load,
     "speech-commands": speech_commands.load,
     "spoken-digits": spoken_digits.load,
 }
+_WITHOUT_FOLDER = ("digits",)
 
 
 def load(source: str, folder: Path | None = None) -> Dataset:
@@ -35,7 +36,7 @@ def load(source: str, folder: Path | None = None) -> Dataset:
     """
     if source not in LOADERS:
         raise InputError(f"data source '{source}' is not known; known: {', '.join(LOADERS)}")
-    if folder is None and os.environ.get(VARIABLE):
+    if folder is None and source not in _WITHOUT_FOLDER and os.environ.get(VARIABLE):
         folder = Path(os.environ[VARIABLE])
     return LOADERS[source](folder)
 

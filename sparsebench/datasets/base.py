@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,8 @@ class Dataset:
         float32 [m, *x.shape[1:]], log-mel energies of white noise relative to their mean; None for images.
     notes
         What was done to the files, as sentences: resampled, left out.
+    folder
+        Where it was read from; None if from no folder.
     """
 
     name: str
@@ -49,10 +52,18 @@ class Dataset:
     groups: tuple[str, ...] = ()
     noise: Floats | None = None
     notes: tuple[str, ...] = field(default=())
+    folder: Path | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.x):
+        sizes = {len(self.x), len(self.y), len(self.official), len(self.groups or self.x)}
+        if sizes == {0}:
             raise InputError(f"data set '{self.name}' is empty")
+        if len(sizes) > 1:
+            raise InputError(f"data set '{self.name}': x, y, official and groups differ in length: {sorted(sizes)}")
+        if not 0 <= self.y.min() <= self.y.max() < len(self.classes):
+            raise InputError(
+                f"data set '{self.name}' has labels {self.y.min()} to {self.y.max()} and {len(self.classes)} classes"
+            )
         counts = np.bincount(self.y, minlength=len(self.classes))
         lacking = [name for name, count in zip(self.classes, counts, strict=True) if not count]
         if lacking:
@@ -62,6 +73,13 @@ class Dataset:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input."""
         return self.x.shape[1:]
+
+    def digest(self) -> str:
+        """Return SHA-256 of all that trainings depend on, as hexadecimal digits."""
+        found = hashlib.sha256(repr((self.classes, self.groups, self.x.shape)).encode())
+        for array in (self.x, self.y, self.official, self.noise):
+            found.update(np.ascontiguousarray(() if array is None else array))
+        return found.hexdigest()
 
 
 class Parts(NamedTuple):
@@ -77,11 +95,15 @@ def folds(dataset: Dataset, split: str) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If the data set does not say who spoke, or one spoke alone.
+        If the data set does not say of every sample who spoke, or fewer than three did.
     """
     if split == "official":
         return ("",)
     speakers = tuple(sorted(set(dataset.groups)))
+    if "" in speakers:
+        raise InputError(
+            f"data set '{dataset.name}' has samples that nobody speaks; split 'leave-one-speaker-out' cannot have them"
+        )
     # Choosing a recipe takes one speaker off those who are trained on.
     if len(speakers) < 3:
         raise InputError(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsebench.datasets.base import PARTS, Dataset
-from sparsebench.errors import UnavailableError
+from sparsebench.errors import InputError, UnavailableError
 
 _LARGEST = 16
 # In five samples: three are trained on, one judges recipes, one is the test.
@@ -15,13 +15,17 @@ _CYCLE = ("train", "validation", "train", "train", "test")
 
 
 def load(folder: Path | None) -> Dataset:
-    """Return the images as 64 features each; `folder` is not used.
+    """Return the images as 64 features each.
 
     Raises
     ------
+    InputError
+        If there is a folder: they come with scikit-learn.
     UnavailableError
         If scikit-learn is not installed.
     """
+    if folder is not None:
+        raise InputError(f"data set 'digits' comes with scikit-learn: it is not read from a folder, '{folder}'")
     try:
         from sklearn.datasets import load_digits
     except ImportError:

@@ -50,12 +50,14 @@ def load(folder: Path | None) -> Dataset:
     official[: len(train)] = PARTS.index("validation")
     official[:kept] = PARTS.index("train")
     x = np.concatenate([train, test])[:, None].astype(np.float32) / np.float32(255)
-    return Dataset(f"images in {folder.name}", tuple(map(str, range(int(y.max()) + 1))), x, y, official)
+    return Dataset(f"images in {folder.name}", tuple(map(str, range(int(y.max()) + 1))), x, y, official, folder=folder)
 
 
 def _pair(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     images, where = read(_find(folder, f"{name}-images-idx3-ubyte"), 3)
     labels, labels_at = read(_find(folder, f"{name}-labels-idx1-ubyte"), 1)
+    if not len(images):
+        raise InputError(f"{where} holds no images")
     if len(images) != len(labels):
         raise InputError(f"{where} holds {len(images)} images, {labels_at} {len(labels)} labels")
     return images, labels
@@ -63,8 +65,7 @@ def _pair(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]
 
 def _find(folder: Path, name: str) -> Path:
     # Some copies have a dot before idx.
-    names = (name, f"{name}.gz", name.replace("-idx", ".idx"))
-    for path in (folder / name for name in names):
+    for path in (folder / (one + end) for one in (name, name.replace("-idx", ".idx")) for end in ("", ".gz")):
         if path.is_file():
             return path
     raise InputError(f"{NAME}: '{folder}' has no {name}[.gz]. {HOW}")

@@ -6,7 +6,7 @@ many as there are words, as in Warden 2018, "Speech Commands" (arXiv 1804.03209)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -31,6 +31,8 @@ _LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
 _SHARE = 0.1
 _SEED = 0
 _NOISES = 16
+# Where in a background noise the parts begin and end.
+_NOISE_SHARES = (0.0, 0.8, 0.9, 1.0)
 
 
 def load(folder: Path | None) -> Dataset:
@@ -52,24 +54,27 @@ def load(folder: Path | None) -> Dataset:
     paths: list[Path] = []
     labels: list[int] = []
     parts: list[int] = []
-    silences: dict[int, int] = {}
+    silences: list[int] = []
     others = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name not in (*WORDS, _BACKGROUND))
     for number, part in enumerate(PARTS):
         spoken = [(path, CLASSES.index(word)) for word in WORDS for path in _of(folder, word, part, listed)]
         unknown = [path for word in others for path in _of(folder, word, part, listed)]
-        count = silences[number] = round(_SHARE * len(spoken))
+        count = round(_SHARE * len(spoken))
+        silences.append(count)
         drawn = rng.permutation(len(unknown))[:count]
         spoken += [(unknown[place], CLASSES.index(UNKNOWN)) for place in sorted(drawn)]
         paths += [path for path, _ in spoken]
         labels += [label for _, label in spoken]
         parts += [number] * len(spoken)
     length = round(RATE * SECONDS)
-    total = sum(silences.values())
-    quiet = _silence(folder / _BACKGROUND, total, length, rng)
+    quiet = _silence(folder / _BACKGROUND, silences, length, rng)
     resampled: list[Path] = []
     x = log_mel(chain(_recordings(paths, length, resampled), quiet), RATE)
-    labels += [CLASSES.index(SILENCE)] * total
-    parts += [number for number, count in silences.items() for _ in range(count)]
+    labels += [CLASSES.index(SILENCE)] * sum(silences)
+    parts += [number for number, count in enumerate(silences) for _ in range(count)]
+    notes = [f"{len(resampled)} of {len(paths)} recordings were resampled to {RATE} Hz"] if resampled else []
+    if absent := sorted(name for name in listed if not (folder / name).is_file()):
+        notes.append(f"{len(absent)} of {len(listed)} recordings that its lists name are not there: {absent[0]} ...")
     return Dataset(
         NAME,
         CLASSES,
@@ -77,9 +82,10 @@ def load(folder: Path | None) -> Dataset:
         np.array(labels, np.int64),
         np.array(parts, np.uint8),
         # Who spoke is the first part of a file's name; nobody is silent.
-        (*(path.name.partition("_nohash_")[0] for path in paths), *[""] * total),
+        (*(path.name.partition("_nohash_")[0] for path in paths), *[""] * sum(silences)),
         white_noise(_NOISES, RATE),
-        (f"{len(resampled)} of {len(paths)} recordings were resampled to {RATE} Hz",) if resampled else (),
+        tuple(notes),
+        folder,
     )
 
 
@@ -108,14 +114,25 @@ def _recordings(paths: list[Path], length: int, resampled: list[Path]) -> Iterat
         yield wav.centred(samples, length)
 
 
-def _silence(folder: Path, count: int, length: int, rng: np.random.Generator) -> list[wav.Floats]:
+def _silence(folder: Path, counts: Sequence[int], length: int, rng: np.random.Generator) -> Iterator[wav.Floats]:
+    """Return cuts of the background noises, so many for each of `PARTS`, each part out of a time of its own."""
     noises = [wav.read(path, RATE)[0] for path in sorted(folder.glob("*.wav"))]
-    long = [noise for noise in noises if len(noise) >= length]
+    long = [noise for noise in noises if len(noise) >= length * len(PARTS)]
     if not long:
-        raise InputError(f"{NAME}: class '{SILENCE}' has no samples: no .wav file of a second in '{folder}'. {HOW}")
-    cuts = []
-    for number in range(count):
-        noise = long[number % len(long)]
-        start = int(rng.integers(len(noise) - length + 1))
-        cuts.append(noise[start : start + length] * np.float32(rng.random()))
-    return cuts
+        raise InputError(
+            f"{NAME}: class '{SILENCE}' has no samples: no .wav file of {len(PARTS) * SECONDS:g} s in '{folder}'. {HOW}"
+        )
+    return _cuts(long, counts, length, rng)
+
+
+def _cuts(
+    noises: Sequence[wav.Floats], counts: Sequence[int], length: int, rng: np.random.Generator
+) -> Iterator[wav.Floats]:
+    for part, count in enumerate(counts):
+        for number in range(count):
+            noise = noises[number % len(noises)]
+            # Each part has a second at least, and of longer noises its share.
+            spare = len(noise) - len(PARTS) * length
+            borders = [place * length + round(share * spare) for place, share in enumerate(_NOISE_SHARES)]
+            start = int(rng.integers(borders[part], borders[part + 1] - length + 1))
+            yield noise[start : start + length]

@@ -64,6 +64,7 @@ def load(folder: Path | None) -> Dataset:
         tuple(match["speaker"] for match in matches),
         white_noise(_NOISES, RATE),
         tuple(notes),
+        folder,
     )
 
 

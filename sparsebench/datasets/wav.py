@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from sparsebench.errors import InputError
 
 Floats = NDArray[np.float32]
+# Hz, from telephones' half to the fastest converters: what lies outside is a damaged header.
+_RATES = range(4_000, 384_001)
 
 
 def read(path: Path, rate: int) -> tuple[Floats, int]:
@@ -21,15 +23,16 @@ def read(path: Path, rate: int) -> tuple[Floats, int]:
     Raises
     ------
     InputError
-        If it cannot be read, is empty, or has several channels.
+        If it cannot be read, is torn or empty, or has several channels.
     """
     from scipy.io import wavfile
     from scipy.signal import resample_poly
 
     try:
         with warnings.catch_warnings():
-            # Chunks of tags, which many recorders write, are skipped with a warning.
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)
+            # Chunks of tags, which many recorders write, are skipped with a warning; that a file is torn is one, too.
+            warnings.filterwarnings("ignore", category=wavfile.WavFileWarning)
+            warnings.filterwarnings("error", "Reached EOF prematurely", wavfile.WavFileWarning)
             stored, samples = wavfile.read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
@@ -39,6 +42,8 @@ def read(path: Path, rate: int) -> tuple[Floats, int]:
         raise InputError(f"{path}: has {samples.shape[1]} channels; recordings must be mono")
     if not len(samples):
         raise InputError(f"{path}: holds no samples")
+    if stored not in _RATES:
+        raise InputError(f"{path}: says that it has {stored} samples a second; its header is damaged")
     scaled = _scaled(samples, path)
     if stored != rate:
         common = gcd(stored, rate)

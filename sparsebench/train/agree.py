@@ -15,7 +15,7 @@ from sparsebench.nets.verify import NetworkReference
 
 Floats = NDArray[np.float32]
 
-# Two classes whose logits differ by less, relative to the largest logit, are a tie: rounding may decide. Rounding of a
+# Classes whose logits differ by less, relative to the largest logit, are a tie: rounding may decide. Rounding of a
 # layer is a thousand times less, but where it decides which of two units wins, what follows differs by a unit.
 TIE = 1e-2
 # So many inputs are checked stage by stage against float64.
@@ -29,7 +29,7 @@ class Agreement:
     Attributes
     ----------
     same, ties
-        Inputs with the same label, and those with another where PyTorch's two best logits are a tie.
+        Inputs with the same label, and those with another that to PyTorch is a tie with its own.
     error
         What is wrong; "" if nothing is.
     """
@@ -65,15 +65,22 @@ def _agreement(network: Sequential, mode: Mode, x: Floats, logits: Floats) -> Ag
     verdict = NetworkReference(NetworkOperands(network, few)).judge(checked, checked.run(few))
     plan = network.compile(1, mode)
     found = np.concatenate([plan.run(one[None]) for one in x])
-    other = found.argmax(axis=1) != logits.argmax(axis=1)
-    second, first = np.sort(logits[other], axis=1)[:, -2:].T
-    scale = np.abs(logits[other]).max(axis=1)
-    tied = first - second <= TIE * scale
+    same, tied = compared(found, logits)
     error = verdict.error if verdict.status == "wrong" else ""
-    if not error and not tied.all():
-        place = int(np.flatnonzero(other)[~tied][0])
+    wrong = np.flatnonzero(~same & ~tied)
+    if not error and len(wrong):
+        place = int(wrong[0])
         error = (
             f"input {place}: PyTorch says class {logits[place].argmax()}, mode {mode} says {found[place].argmax()},"
-            f" and {np.count_nonzero(~tied)} of {len(x)} inputs differ so"
+            f" and {len(wrong)} of {len(x)} inputs differ so"
         )
-    return Agreement(mode, len(x), int((~other).sum()), int(tied.sum()), error)
+    return Agreement(mode, len(x), int(same.sum()), int(tied.sum()), error)
+
+
+def compared(found: Floats, logits: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return of each input [n, classes] whether it has PyTorch's label, and whether it has another that is a tie."""
+    sound = np.isfinite(found).all(axis=1)
+    label = found.argmax(axis=1)
+    behind = logits.max(axis=1) - np.take_along_axis(logits, label[:, None], axis=1)[:, 0]
+    same = sound & (label == logits.argmax(axis=1))
+    return same, sound & ~same & (behind <= TIE * np.abs(logits).max(axis=1))

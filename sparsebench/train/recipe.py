@@ -73,9 +73,10 @@ class Recipe:
             raise InputError(f"optimizer '{self.optimizer}' is not known; known: {', '.join(get_args(OptimizerName))}")
         if self.precision not in get_args(Precision):
             raise InputError(f"precision '{self.precision}' is not known; known: {', '.join(get_args(Precision))}")
-        for name in ("epochs", "batch"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        # Batch norms need two samples to tell how they vary.
+        for name, least in (("epochs", 1), ("batch", 2)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if len(self.noise_db) not in (0, 2):
             raise InputError(f"noise_db is {list(self.noise_db)}; it must be [most, least] dB below the loudest, or []")
 

@@ -70,7 +70,8 @@ class KWinners(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return x with all but its winners set to zero."""
         shape = x.shape[1:]
-        out, won = _Straight.apply(x, self._winners(shape), self._boost(shape), self.local)
+        # Autocast may have made it bfloat16, which native code does not rank.
+        out, won = _Straight.apply(x.float(), self._winners(shape), self._boost(shape), self.local)
         if self.training:
             self._count(won)
         kept: Tensor = out

@@ -35,6 +35,7 @@ class Claim:
         found = verdict(self.difference)
         if found == "undecided":
             return found
+        # A loss that is there, however small, is one; none, and one of less than a point, are not.
         return "holds" if (found == "worse") == (self.says == _LOST) else "does not hold"
 
 

@@ -102,7 +102,7 @@ class Study:
         return {}
 
     def speedup(self, cohort: Cohort) -> Speedup | None:
-        """Return how many times as fast a cohort's network is as the dense one with ReLU, both at their best mode.
+        """Return how many times as fast a cohort's network is as the dense one with ReLU.
 
         The dense network runs in mode "dense", sparse ones in "sparse-sparse". The limits are those of both times: the
         two were not measured in the same rounds.

@@ -14,9 +14,9 @@ from sparsebench.report.cells import Cell, Row, Table
 _NOTES = (
     "accuracy: mean over folds (seeds of a fold averaged first) or over seeds, with half of its 95 % interval: the"
     " wider of that over folds or seeds (Student) and that over the samples of the test",
-    "differences: in percent points, paired by fold, seed and sample, with the same kind of interval; a claim that"
-    " nothing is lost holds where the interval has 0 in it, or lies above, and half of it is at most a point; it is"
-    " undecided where it is wider",
+    "differences: in percent points, paired by fold, seed and sample, with the same kind of interval; that something is"
+    " lost holds where the whole interval lies below 0, that nothing is where it does not, and all of it lies above a"
+    " loss of one point; else the claim is undecided",
     "times as fast: than the dense network with ReLU in our dense mode, one core, batch 1",
 )
 
@@ -56,12 +56,14 @@ def _accuracies(study: Study, split: str, density: float) -> Table:
     good = [result for cohort in cohorts for result in cohort.good]
     folds, seeds = ({getattr(r, name) for r in good} for name in ("fold", "seed"))
     samples = sum({r.fold: r.samples for r in good}.values())
+    uneven = len({len(cohort.good) for cohort in cohorts}) > 1
     return Table(
         f"accuracy, {split}, {sparsity_text(density)}",
-        f"{samples:,} samples judge, in {len(folds)} fold{'s' if len(folds) > 1 else ''}; seeds {_listed(seeds)}",
-        ("pattern", "activations"),
+        f"{samples:,} samples judge, in {len(folds)} fold{'s' if len(folds) > 1 else ''}; seeds {_listed(seeds)}"
+        + (", of some patterns fewer: differences are between networks of the same seeds" if uneven else ""),
+        ("pattern", "activations", *(("n",) if uneven else ())),
         ("%", "to dense", "to unstr.", "non-zeros", *(("us", "times as fast") if study.timings else ())),
-        tuple(_accuracy_row(study, cohort) for cohort in cohorts),
+        tuple(_accuracy_row(study, cohort, uneven) for cohort in cohorts),
     )
 
 
@@ -69,7 +71,7 @@ def _listed(seeds: set[int]) -> str:
     return ", ".join(map(str, sorted(seeds)))
 
 
-def _accuracy_row(study: Study, cohort: Cohort) -> Row:
+def _accuracy_row(study: Study, cohort: Cohort, uneven: bool) -> Row:
     dense = study.find(cohort.split, DENSE, 1.0)
     to_dense = None if cohort is dense else cohort.less(dense)
     unstructured = study.find(cohort.split, "unstructured", cohort.density, cohort.act_density)
@@ -87,7 +89,8 @@ def _accuracy_row(study: Study, cohort: Cohort) -> Row:
     if study.timings:
         cells.append(Cell("" if seconds is None else f"{1e6 * seconds[0]:.1f}"))
         cells.append(Cell("", kind="absent") if speedup is None else Cell(f"{speedup.value:.2f}"))
-    return Row((cohort.pattern, act_text(cohort.act_density)), tuple(cells))
+    trained = (str(len(cohort.good)),) if uneven else ()
+    return Row((cohort.pattern, act_text(cohort.act_density), *trained), tuple(cells))
 
 
 def _starts(study: Study) -> Iterator[Table]:
