@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 from sparsebench.bench.change import Scatter, scatter
@@ -143,8 +144,13 @@ def _require_alike(folders: Sequence[RunFolder]) -> None:
     if len(folders) < FEWEST_RUNS:
         raise InputError(f"{len(folders)} runs tell too little of noise: give {FEWEST_RUNS} or more")
     first = folders[0]
+    for one, other in combinations(folders, 2):
+        if one.path.resolve() == other.path.resolve() or one.results() == other.results():
+            raise InputError(
+                f"'{one.path}' and '{other.path}' are the same run, or copies of it: noise is what runs differ by"
+            )
     for folder in folders:
-        if "finished" not in folder.run:
+        if not folder.complete:
             raise InputError(f"'{folder.path}' is not complete: sparsebench run --resume {folder.path}")
         for field, how in differences(first.run, folder.run):
             raise InputError(f"'{first.path}' and '{folder.path}' differ in the {FIELDS[field]} ({how}): not A/A runs")

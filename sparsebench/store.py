@@ -222,7 +222,7 @@ class Store:
         InputError
             If the run is not complete.
         """
-        if "finished" not in folder.run:
+        if not folder.complete:
             raise InputError(
                 f"the run in '{folder.path}' is not complete; finish it with: sparsebench run --resume {folder.path}"
             )
@@ -277,7 +277,12 @@ class Store:
                 raise InputError(f"run {run_id} is baseline '{names[0]}': 'sparsebench baseline remove' that first")
             if not connection.execute("DELETE FROM runs WHERE id = ?", (run_id,)).rowcount:
                 raise InputError(f"no run '{run_id}' in the store at '{self.path}'; 'sparsebench history' lists them")
-        shutil.rmtree(self.path / "runs" / run_id)
+        try:
+            shutil.rmtree(self.path / "runs" / run_id)
+        except FileNotFoundError:
+            pass  # removed by hand
+        except OSError as error:
+            raise InputError(f"run {run_id} is forgotten, its files are not removed: {error}") from error
 
     def cases(self, kernel: str) -> pd.DataFrame:
         """Return the cases of a kernel in all runs: a column ``run``, then `COLUMNS`."""

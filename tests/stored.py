@@ -24,7 +24,7 @@ RECORD: dict[str, Any] = {
     "conditions": {"before": {"libraries": {"mkl": "1"}, "build": {"commit": "c0ffee"}}},
     "suites": {"smoke": "text"},
     "settings": {"data": None, "tune": False},
-    "groups": [{"level": "v3"}],
+    "groups": [{"level": "v3", "suite": "smoke", "problem": PROBLEMS[0], "kernels": [], "threads": 1}],
     "git_commit": "c0ffee",
 }
 

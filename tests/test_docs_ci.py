@@ -19,9 +19,22 @@ from sparsebench.report.metrics import find
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / "examples" / "github-actions.yml"
-PAGES = [ROOT / "docs" / name for name in ("ab.md", "ci.md", "comparing.md")]
+PAGES = [ROOT / "docs" / name for name in ("accuracy.md", "ab.md", "ci.md", "comparing.md", "models.md")]
 # Commands that this program has; lines of others are not looked at.
-COVERED = ("ab", "run", "check", "compare", "noise", "baseline", "history", "report")
+COVERED = (
+    "ab",
+    "accuracy",
+    "baseline",
+    "check",
+    "compare",
+    "history",
+    "list",
+    "model",
+    "noise",
+    "prune",
+    "report",
+    "run",
+)
 _ENDS_A_COMMAND = {"|", "||", "&&", ";", ">", ">>", "&"}
 
 
@@ -38,8 +51,9 @@ def in_workflow() -> Iterator[str]:
 
 def in_pages() -> Iterator[str]:
     for page in PAGES:
-        for block in re.findall(r"^```\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
-            yield from block.splitlines()
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+            if not language:
+                yield from block.splitlines()
 
 
 def arguments(line: str) -> list[str]:

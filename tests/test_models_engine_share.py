@@ -69,8 +69,23 @@ def test_shares_add_up_and_others_are_named() -> None:
             node("Add", [[1], [1]], [1], 2.0),
         ],
         shapes,
+        range(3),
     )
     assert found.layers == {0: pytest.approx(0.4), 2: pytest.approx(0.2), 1: pytest.approx(0.1)}
     assert found.nodes == {0: 2, 2: 1, 1: 1}
     assert found.others == {"Add": pytest.approx(0.2), "Softmax": pytest.approx(0.1)}
     assert found.measured + sum(found.others.values()) == pytest.approx(1)
+
+
+def test_layers_that_are_left_out_belong_to_the_rest() -> None:
+    # Of three products alike, two are measured; of two shapes that a block makes alike, one is.
+    shapes = [
+        product(384, 384, 128, layers=2),
+        conv([24, 8, 1, 1], [6, 6], [6, 6]),
+        conv([32, 8, 1, 1], [6, 6], [6, 6]),
+    ]
+    products = [node("MatMul", [[1, 128, 384]], [1, 128, 384]) for _ in range(3)]
+    convolutions = [node("Conv", [[1, 8, 6, 6], [32, 8, 1, 1]], [1, 32, 6, 6]) for _ in range(2)]
+    found = share([*products, *convolutions], shapes, {0, 1})
+    assert found.layers == {0: pytest.approx(0.4), 1: pytest.approx(0.2)} and found.nodes == {0: 2, 1: 1}
+    assert found.others == {"MatMul": pytest.approx(0.2), "Conv": pytest.approx(0.2)}

@@ -80,6 +80,21 @@ def test_external_data_stays_external(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["stem"], CNN["stem"])
 
 
+def test_weights_of_the_model_itself_are_not_written_over(tmp_path: Path) -> None:
+    source = save_cnn(tmp_path / "net.onnx", save_as_external_data=True, location="net.onnx.data", size_threshold=0)
+    before = (tmp_path / "net.onnx.data").read_bytes()
+    source.rename(tmp_path / "old.onnx")
+    with pytest.raises(InputError, match=r"net\.onnx\.data' holds weights of the model itself"):
+        pruned_file.check_target(load(str(tmp_path / "old.onnx")), tmp_path / "net.onnx", force=True)
+    (tmp_path / "other.onnx.data").touch()
+    with pytest.raises(InputError, match=r"other\.onnx\.data' exists; --force"):
+        pruned_file.check_target(load(str(tmp_path / "old.onnx")), tmp_path / "other.onnx", force=False)
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        pruned_file.check_target(load(str(tmp_path / "old.onnx")), tmp_path / "folder.onnx", force=True)
+    assert (tmp_path / "net.onnx.data").read_bytes() == before
+
+
 def test_types_are_kept(tmp_path: Path) -> None:
     array = CNN["fc"].astype(np.float16)
     nodes = [helper.make_node("Cast", ["w"], ["v"], to=1), helper.make_node("MatMul", ["x", "v"], ["y"], name="fc")]

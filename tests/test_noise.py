@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -191,3 +192,12 @@ def test_real_runs(tmp_path: Path) -> None:
     assert "csr: speed-up" in invoke(store, "history", "csr")[1]
     refused = invoke(store, "run", *few, "--out", tmp_path / "again")
     assert refused == (2, "--store is for --record and --check")
+
+
+def test_a_run_given_twice_has_no_noise(tmp_path: Path) -> None:
+    runs = make_runs(tmp_path, 3)
+    with pytest.raises(InputError, match="are the same run, or copies of it"):
+        from_runs([*runs[:2], RunFolder.open(tmp_path / "run-0")])
+    shutil.copytree(tmp_path / "run-0", tmp_path / "copy")
+    with pytest.raises(InputError, match="are the same run, or copies of it"):
+        from_runs([*runs, RunFolder.open(tmp_path / "copy")])

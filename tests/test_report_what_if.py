@@ -8,12 +8,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from model_files import save
+from onnx import helper
 from runs import make_run
 from typer.testing import CliRunner
 
 from sparsebench.cli.app import app
 from sparsebench.errors import InputError
+from sparsebench.models import load
+from sparsebench.models.what_if import engine_request
 from sparsebench.problem import Problem
 from sparsebench.registry import all_kernels
 from sparsebench.report import what_if_table
@@ -243,3 +248,18 @@ def test_long_names_keep_both_ends() -> None:
     assert shortened("layer.10/attention/self/query", NAME_WIDTH) == "layer.10/a…/self/query"
     assert shortened("short", NAME_WIDTH) == "short"
     assert all(len(shortened("x" * 40, width)) == width for width in range(3, 40))
+
+
+def test_layers_that_are_no_nodes_of_the_engine_are_counted() -> None:
+    fused = engine(12e-3, 10e-3)
+    del fused["threads"]["1"]["nodes"][1]
+    (found,) = find(record(fused), cases())
+    assert [shape.engine_nodes for shape in found.shapes] == [1, 1]
+    assert "1 of 3 measured layers are no nodes of their own in it" in " ".join(text("console", fused).split())
+    assert "count twice" not in text("console", engine(12e-3, 10e-3))
+
+
+def test_an_engine_is_not_compared_at_another_batch(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")]
+    path = save(tmp_path / "net.onnx", nodes, {"w": np.ones((16, 8), np.float32)}, [4, 16])
+    assert "1/2 of the one its layers are measured at" in engine_request(load(str(path), batch=8))["missing"]

@@ -143,6 +143,7 @@ def test_baselines_are_one_for_each_machine(tmp_path: Path) -> None:
             store.remove(b.id)
         assert store.remove_baseline("main", key_hash(OTHER)) == 1
         assert [baseline.run for baseline in store.baselines()] == [b]
+        shutil.rmtree(tmp_path / "store" / "runs" / a.id)
         store.remove(a.id)
         assert a not in store.runs()
         assert set(store.cases("csr")["run"]) == {run.id for run in store.runs()}

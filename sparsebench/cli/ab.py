@@ -37,11 +37,21 @@ def ab(
     ] = None,
     time_limit: TimeLimit = 120.0,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Relative change up to which it does not matter.", metavar="SHARE")
-    ] = 0.03,
+        float | None,
+        typer.Option(
+            "--threshold",
+            help="Relative change up to which it does not matter; default 0.03, or what was made with it.",
+            metavar="SHARE",
+        ),
+    ] = None,
     floor: Annotated[
-        float, typer.Option("--floor", help="Change in ns a call up to which it does not matter.", metavar="NS")
-    ] = 20.0,
+        float | None,
+        typer.Option(
+            "--floor",
+            help="Change in ns a call up to which it does not matter; default 20, or what was made with it.",
+            metavar="NS",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Undecided and vanished cases are exit code 5, not 0.")
     ] = False,
@@ -75,13 +85,16 @@ def ab(
     from sparsebench.report.output import emit
 
     write = renderer(form)
-    if threshold <= 0 or floor < 0:
+    if (threshold is not None and threshold <= 0) or (floor is not None and floor < 0):
         raise InputError("--threshold must be more than 0, and --floor at least 0 ns")
-    criteria = Criteria(threshold, floor * 1e-9)
+    given = {} if threshold is None else {"threshold": threshold}
+    given |= {} if floor is None else {"floor_s": floor * 1e-9}
+    criteria = Criteria(**given)
     if show is not None:
         if suites or problem or base or head or out:
             raise InputError("--show measures nothing: give no suite, --problem, --base, --head or --out with it")
         folder = AbFolder.open(show)
+        criteria = Criteria(**(folder.record.get("criteria", {}) | given))
     else:
         request = requested(
             suites,

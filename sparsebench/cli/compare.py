@@ -63,7 +63,7 @@ def compare(
     """Say which kernels and cases became slower or faster from one run to others, and which are the same.
 
     Exit codes: 0 nothing is slower, 1 something is, 2 bad input, 3 an answer became wrong, 4 a case broke, 5 the runs
-    are not comparable.
+    are not comparable, or what is there is not slower and one is not complete.
     """
     import sys
     from dataclasses import replace
@@ -100,7 +100,11 @@ def compare(
         raise typer.Exit(EXIT_UNDECIDED)
     rival = "" if relative_to == "none" else relative_to
     limits = Limits(threshold, noise)
-    judged = globs(kernels) or (("*",) if "libraries" in (vary or ()) else None)
+    judged = globs(kernels)
+    if judged == ():
+        raise InputError(f"--kernels '{kernels}' names no kernel")
+    if judged is None and "libraries" in (vary or ()):
+        judged = ("*",)
     comparisons = []
     for base, other in zip(bases, others, strict=True):
         known, doubts = known_noise(store, other)
@@ -110,5 +114,10 @@ def compare(
         comparisons.append(replace(found, base=named))
     write(comparisons, sys.stdout, form, explain=explain)
     codes = [comparison.exit_code for comparison in comparisons]
-    gravest = (EXIT_WRONG, EXIT_FAILED, EXIT_THRESHOLD, EXIT_OK)
+    for folder in {folder.path: folder for folder in (*bases, *others)}.values():
+        for doubt in (*folder.losses, *([] if folder.complete else ["the run is not complete"])):
+            typer.echo(f"warning: {folder.path}: {doubt}", err=True)
+        if not folder.complete:
+            codes.append(EXIT_UNDECIDED)
+    gravest = (EXIT_WRONG, EXIT_FAILED, EXIT_THRESHOLD, EXIT_UNDECIDED, EXIT_OK)
     raise typer.Exit(next(code for code in gravest if code in codes))

@@ -21,7 +21,7 @@ from rich.text import Text
 from sparsebench.bench.plan import Request, RunPlan, default_folder, describe, execute, exit_code, make_plan
 from sparsebench.bench.pool import WorkerError
 from sparsebench.bench.watch import account
-from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from sparsebench.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, InputError
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder, derive_rows
 from sparsebench.suite import Group
@@ -199,18 +199,25 @@ def conduct(plan: RunPlan, folder: RunFolder, *, quiet: bool, as_json: bool) -> 
     if code := carry_out(plan, folder, quiet=quiet):
         return code
     results = folder.results()
+    code = exit_code(results)
     if as_json:
         json.dump({"run": str(folder.path), "results": derive_rows(results)}, sys.stdout, indent=1)
         sys.stdout.write("\n")
     elif not quiet:
-        _print_report(folder)
+        try:
+            _print_report(folder)
+        except InputError as error:
+            # Nothing of a model to tell where all that is sparse failed or is wrong, which is graver.
+            if not code:
+                raise
+            print(f"sparsebench: {error}", file=sys.stderr)
     if not quiet:
         statuses = Counter(result.status for result in results)
         summary = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         messages = Console(stderr=True)
         messages.print(account(folder.run["seconds"]), markup=False, soft_wrap=True)
         messages.print(f"{summary}. Results: {folder.path / 'results.csv'}", markup=False, soft_wrap=True)
-    return exit_code(results)
+    return code
 
 
 def _print_report(folder: RunFolder) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sparsebench.models.layer import Layer, Model, ModelInput
+    from sparsebench.models.layer import Layer, Model
     from sparsebench.models.what_if import WhatIf
 
 DEFAULT_PATTERNS = "complementary/8,block/4x4,unstructured"
@@ -91,8 +91,7 @@ def explore(model: Model, ask: Ask) -> int:
         data=ask.data,
         time_limit=ask.time_limit,
     )
-    layers = problems.chosen(_sized(model, ask.columns), ask.layers, ask.skip)
-    planned = what_if(model, layers, problems.combinations(labels, densities), request)
+    planned = what_if(model, _sized(model, ask), problems.combinations(labels, densities), request)
     if ask.dry_run:
         _foretell(planned)
         return 0
@@ -106,7 +105,15 @@ def explore(model: Model, ask: Ask) -> int:
     results = folder.results()
     code = exit_code(results)
     if not ask.quiet or ask.output:
-        emit(partial(what_if_table.write, ask.form, folder.run, found_in.find(folder.run, results)), ask.output)
+        try:
+            found = found_in.find(folder.run, results)
+        except InputError as error:
+            # Where all that is sparse failed or is wrong, that is graver.
+            if not code:
+                raise
+            typer.echo(f"sparsebench: {error}", err=True)
+            return code
+        emit(partial(what_if_table.write, ask.form, folder.run, found), ask.output)
     if not ask.quiet:
         typer.echo(f"every case: sparsebench report {folder.path}; raw: {folder.path / 'results.csv'}", err=True)
     return code
@@ -137,35 +144,22 @@ def _read(sparsities: str, patterns: str) -> tuple[list[float], list[str]]:
     return densities, [*labels, "stored"] if "stored" in words else labels
 
 
-def _sized(model: Model, columns: int | None) -> list[Layer]:
-    """Return the layers, all of known size."""
+def _sized(model: Model, ask: Ask) -> list[Layer]:
+    """Return the layers that are asked for, all of known size."""
     from sparsebench.errors import InputError
+    from sparsebench.models.problems import chosen
     from sparsebench.models.what_if import columns_of
 
-    layers = list(model.layers)
-    if not layers:
+    if not model.layers:
         raise InputError(f"model '{model.address}' has no layer that multiplies by weights")
+    layers = chosen(model.layers, ask.layers, ask.skip)
     if model.format == "safetensors":
-        if columns is None:
+        if ask.columns is None:
             raise InputError("--what-if: a .safetensors file does not tell the layers' N: give it as --batch N")
         # Of convolutions the map is not known: they stay without a problem, and are named.
-        return [columns_of(layer, columns) for layer in layers]
-    unknown = [layer for layer in layers if layer.uses is None]
-    if unknown:
-        inputs = ", ".join(str(entry) for entry in model.inputs)
-        raise InputError(
-            f"--what-if: the sizes of {len(unknown)} of {len(layers)} layers, first {unknown[0].name}, are not known;"
-            f" the inputs are {inputs}: give them, for example {' '.join(map(_example, model.inputs))}"
-        )
+        return [columns_of(layer, ask.columns) for layer in layers]
+    replace(model, layers=tuple(layers)).require_sizes()
     return layers
-
-
-def _example(entry: ModelInput) -> str:
-    """Return an option that gives an input a shape that it could have."""
-    shape = entry.shape or (1,)
-    usual = 224 if len(shape) == 4 else 128
-    sizes = [size if isinstance(size, int) else usual if place else 1 for place, size in enumerate(shape)]
-    return f"--input-shape {entry.name}={'x'.join(map(str, sizes))}"
 
 
 def _outlook(planned: WhatIf) -> str:

@@ -6,7 +6,7 @@ fused with, and sizes rounded up to the block (https://onnxruntime.ai/docs/perfo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -40,8 +40,8 @@ class Share:
         return sum(self.layers.values())
 
 
-def share(nodes: Sequence[Record], shapes: Sequence[Record]) -> Share:
-    """Attribute the time of a profile to the shapes of a model's layers.
+def share(nodes: Sequence[Record], shapes: Sequence[Record], measured: Collection[int]) -> Share:
+    """Attribute the time of a profile to the shapes of a model's layers, to each no more nodes than it has layers.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ def share(nodes: Sequence[Record], shapes: Sequence[Record]) -> Share:
     shapes
         Each with ``layers``, ``op``, ``sizes`` of its weights, ``columns``, and of convolutions ``groups``, ``input``
         and ``output``.
+    measured
+        Indices of the shapes whose time is wanted; nodes of the others are among `Share.others`.
     """
     total = sum(node["seconds"] for node in nodes)
     layers: dict[int, float] = {}
@@ -57,19 +59,20 @@ def share(nodes: Sequence[Record], shapes: Sequence[Record]) -> Share:
     others: dict[str, float] = {}
     for node in nodes:
         part = node["seconds"] / total
-        # Rounded to a block, shapes may look alike: one of which not all nodes are found, and that rounds least.
+        # Rounded to a block, shapes may look alike: the one that rounds least.
         fits = [
-            (count.get(i, 0) >= len(shape["layers"]), _excess(node, shape), i)
-            for i, shape in enumerate(shapes)
-            if is_of(node, shape)
+            (_excess(node, shape), index)
+            for index, shape in enumerate(shapes)
+            if count.get(index, 0) < len(shape["layers"]) and is_of(node, shape)
         ]
-        index = min(fits)[2] if fits else None
-        if index is None:
-            others[node["operator"]] = others.get(node["operator"], 0.0) + part
-        else:
+        index = min(fits)[1] if fits else -1
+        count[index] = count.get(index, 0) + 1
+        if index in measured:
             layers[index] = layers.get(index, 0.0) + part
-            count[index] = count.get(index, 0) + 1
-    return Share(layers, count, dict(sorted(others.items(), key=lambda item: -item[1])))
+        else:
+            others[node["operator"]] = others.get(node["operator"], 0.0) + part
+    found = {index: number for index, number in count.items() if index in measured}
+    return Share(layers, found, dict(sorted(others.items(), key=lambda item: -item[1])))
 
 
 def is_of(node: Record, shape: Record) -> bool:

@@ -157,6 +157,8 @@ class Model:
         Numbers in all floating tensors that the file holds, biases and tables among them.
     notes
         What a reader of the listing must know, one sentence each.
+    times
+        How many times as large as the batch that the file fixes the one is that was asked for: N of the layers is.
     """
 
     address: str
@@ -168,6 +170,7 @@ class Model:
     inputs: tuple[ModelInput, ...]
     parameters: int
     notes: tuple[str, ...] = ()
+    times: int = 1
 
     @property
     def open_layers(self) -> tuple[Layer, ...]:

@@ -101,7 +101,7 @@ def _fold(model: ModelProto, node: NodeProto, known: Arrays, new: Arrays) -> boo
 
 
 def _size(sizes: NDArray[Any]) -> int:
-    return prod(int(size) for size in sizes)
+    return prod(int(size) for size in sizes.ravel())
 
 
 def _computed(model: ModelProto, node: NodeProto, given: Arrays) -> Arrays:

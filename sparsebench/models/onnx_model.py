@@ -69,6 +69,7 @@ def load(source: Source, wanted: Wanted) -> Model:
         skipped=_not_ours(graph, found),
         inputs=shapes.inputs,
         parameters=sum(prod(constant.dims) for constant in constants(graph).values() if constant.kind in FLOATS),
+        times=shapes.times,
     )
 
 
@@ -149,7 +150,7 @@ def _columns(use: Use, x: Shape | None, y: Shape | None) -> int | None:
     rows, cols = use.dims
     for shape, share in ((x, cols), (y, rows)):
         sizes = None if shape is None else [size for size in shape if size is not None]
-        if shape is not None and sizes is not None and len(sizes) == len(shape):
+        if share and shape is not None and sizes is not None and len(sizes) == len(shape):
             return prod(sizes) // share
     return None
 

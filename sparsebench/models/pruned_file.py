@@ -5,6 +5,7 @@ Everything is written beside its place first, and then put there: an error leave
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -33,6 +34,20 @@ def packed_folder(out: Path) -> Path:
     return out.with_suffix(".packed")
 
 
+def _data_file(out: Path) -> Path:
+    """Where a pruned ONNX model that has its weights beside it has them."""
+    return out.with_name(f"{out.name}.data")
+
+
+def _data_files(model: Model) -> set[Path]:
+    """Return the files that an ONNX model has its weights in, beside itself."""
+    if model.format != "onnx":
+        return set()
+    graph = read_model(locate(model.address, model.layers[0].data if model.layers else None)).graph
+    places = {external(constant.tensor) for constant in constants(graph).values()}
+    return {(model.path.parent / place).resolve() for place in places if place is not None}
+
+
 def check_target(model: Model, out: Path, force: bool) -> None:
     """Refuse a place that cannot or must not be written to.
 
@@ -46,9 +61,13 @@ def check_target(model: Model, out: Path, force: bool) -> None:
         raise InputError(f"-o '{out}': what a .{model.format} model is pruned to is written as {ending}")
     if out.exists() and out.resolve() == model.path.resolve():
         raise InputError(f"-o '{out}' is the model itself; name another file")
+    if _data_file(out).resolve() in _data_files(model):
+        raise InputError(f"-o '{out}': '{_data_file(out)}' holds weights of the model itself; name another file")
     if not out.parent.is_dir():
         raise InputError(f"-o '{out}': there is no folder '{out.parent}'")
-    for path in (out, packed_folder(out)):
+    if out.is_dir():
+        raise InputError(f"-o '{out}' is a folder; it would be the pruned model")
+    for path in (out, packed_folder(out), _data_file(out)):
         if path.exists() and not force:
             raise InputError(f"'{path}' exists; --force writes over it")
     if packed_folder(out).is_file():
@@ -108,12 +127,19 @@ def write(model: Model, found: Sequence[Pruned], wanted: Combination, out: Path)
             files = sorted(fresh.iterdir(), key=lambda path: path.name == out.name)
             (fresh / packed.name).mkdir()
             save_packed(found, wanted, fresh / packed.name)
+            old = fresh / "old"
             if packed.exists():
                 # Out of the way, and gone with the temporary folder.
-                packed.rename(fresh / "old")
-            (fresh / packed.name).rename(packed)
-            # The model last: where it is, all that belongs to it is.
-            return [packed, *(path.replace(out.parent / path.name) for path in files)]
+                packed.rename(old)
+            try:
+                (fresh / packed.name).rename(packed)
+                # The model last: where it is, all that belongs to it is.
+                return [packed, *(path.replace(out.parent / path.name) for path in files)]
+            except OSError:
+                if old.exists():
+                    shutil.rmtree(packed, ignore_errors=True)
+                    old.rename(packed)
+                raise
     except OSError as error:
         raise InputError(f"cannot write {error.filename or out}: {error.strerror}") from error
 
@@ -141,7 +167,7 @@ def _write_onnx(model: Model, found: Sequence[Pruned], path: Path) -> None:
         # In place: the graph, and the names and types in it, stay as they are.
         tensor.CopyFrom(numpy_helper.from_array(pruned, tensor.name))
     if beside or proto.ByteSize() > _ONE_FILE:
-        onnx.save_model(proto, str(path), save_as_external_data=True, location=f"{path.name}.data")
+        onnx.save_model(proto, str(path), save_as_external_data=True, location=_data_file(path).name)
     else:
         onnx.save_model(proto, str(path))
 

@@ -156,6 +156,8 @@ def engine_request(model: Model) -> dict[str, Any]:
     """Return what `sparsebench.bench.engine` is to run, or why it cannot, as ``missing``."""
     if model.format != "onnx":
         return {"missing": f"ONNX Runtime runs no .{model.format} file"}
+    if model.times > 1:
+        return {"missing": f"the file fixes a batch that is 1/{model.times} of the one its layers are measured at"}
     if absent := engine.missing():
         return {"missing": absent}
     opened = [str(entry) for entry in model.inputs if entry.shape is None or not _known(entry.shape)]

@@ -20,6 +20,7 @@ from sparsebench.noise import Key, Noise, key_of
 from sparsebench.report.metrics import duration
 from sparsebench.results import CaseResult
 from sparsebench.run_folder import RunFolder
+from sparsebench.weights.names import nearest
 
 # Problem, threads and level: cases that were timed in the same rounds.
 Place = tuple[str, int, str]
@@ -168,9 +169,11 @@ def compare(
     pairs = [(before[key], after[key]) for key in shared]
     both = [(old, new) for old, new in pairs if old.status == "ok" and new.status == "ok"]
     judged = [(old, new) for old, new in both if _is_judged(new, kernels)]
-    if not both:
-        raise InputError(f"'{base.path}' and '{head.path}' share no measured case")
     broken = [new for old, new in pairs if old.status == "ok" and new.status in ("wrong", "failed", "timeout")]
+    if not both and not broken:
+        raise InputError(f"'{base.path}' and '{head.path}' share no measured case")
+    if kernels is not None:
+        _require_known(kernels, [new for _, new in pairs])
     if not judged and not broken:
         known = ", ".join(sorted({new.kernel for _, new in both}))
         asked = "of our own" if kernels is None else f"'{','.join(kernels)}'"
@@ -243,6 +246,13 @@ def _change(
     )
 
 
+def _require_known(globs: Sequence[str], cases: Sequence[CaseResult]) -> None:
+    names = sorted({case.kernel for case in cases})
+    for glob in globs:
+        if not any(fnmatchcase(name, glob) for name in names):
+            raise InputError(f"--kernels: no case of both runs is of kernel '{glob}'; {nearest(glob, names)}")
+
+
 def _is_judged(case: CaseResult, kernels: Sequence[str] | None) -> bool:
     if kernels is None:
         return case.provider == OURS
@@ -293,8 +303,8 @@ def _judge_cases(
 ) -> list[Change]:
     """Give each case its verdict; the share of false ones among all is held below 5 %."""
     least = 1 + limits.threshold
-    slower = discoveries([p_beyond(change.factor, least) for change in changes])
-    faster = discoveries([p_beyond(_inverse(change.factor), least) for change in changes])
+    slower = _discovered(changes, [p_beyond(change.factor, least) for change in changes])
+    faster = _discovered(changes, [p_beyond(_inverse(change.factor), least) for change in changes])
     judged = []
     for change, (_, head), is_slower, is_faster in zip(changes, pairs, slower, faster, strict=True):
         verdict, reason = _verdict(change.factor, is_slower, is_faster, limits)
@@ -302,6 +312,12 @@ def _judge_cases(
             verdict, reason = "ambiguous", doubt
         judged.append(replace(change, verdict=verdict, reason=reason))
     return judged
+
+
+def _discovered(changes: Sequence[Change], p_values: Sequence[float]) -> list[bool]:
+    """Return the discoveries among those that were not disturbed; the others, which get no verdict, are all True."""
+    found = iter(discoveries([p for change, p in zip(changes, p_values, strict=True) if not change.disturbed]))
+    return [bool(change.disturbed) or next(found) for change in changes]
 
 
 def _doubt(change: Change, seconds: float, limits: Limits) -> str:

@@ -6,13 +6,14 @@ same rounds. Of all layers the times add up; the rest of the model takes what an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
-from sparsebench.bench.stats import median
+from sparsebench.bench.stats import Interval, median, ratio_interval
 from sparsebench.errors import InputError
 from sparsebench.models.amdahl import Gain, Part, Values, gain, median_of, middle, ratio_of
 from sparsebench.models.engine_share import Share, share
@@ -38,6 +39,11 @@ class Choice:
         """Whether it is faster than dense."""
         return bool(self.speedup[0] > 1)
 
+    @property
+    def interval(self) -> Interval:
+        """The speed-up with its interval, as every report has it."""
+        return ratio_interval(self.dense.samples_s, self.case.samples_s)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
@@ -57,6 +63,8 @@ class Shape:
         Why there is no choice, by label.
     engine_s
         Seconds that the engine spends in one of these layers; None where that is not known.
+    engine_nodes
+        How many of them are nodes of their own in the engine.
     """
 
     record: Mapping[str, Any]
@@ -65,6 +73,7 @@ class Shape:
     choices: dict[str, Choice]
     reasons: dict[str, str]
     engine_s: float | None = None
+    engine_nodes: int = 0
 
     @property
     def uses(self) -> int:
@@ -170,12 +179,11 @@ def find(run: Mapping[str, Any], results: Sequence[CaseResult]) -> list[Setting]
         If it is no run of a model, or no layer has been measured dense and sparse.
     """
     model = record_of(run)
-    rng = np.random.default_rng(0)
     groups: dict[tuple[int, str], dict[str, list[CaseResult]]] = {}
     for result in results:
         of_setting = groups.setdefault((result.threads, _level(run, result)), {})
         of_setting.setdefault(result.problem, []).append(result)
-    found = [_setting(model, threads, level, cases, rng) for (threads, level), cases in groups.items()]
+    found = [_setting(model, threads, level, cases) for (threads, level), cases in groups.items()]
     found = [setting for setting in found if setting.shapes]
     if not found:
         raise InputError("no layer of the model has been measured both dense and sparse")
@@ -192,21 +200,21 @@ def _setting(
     threads: int,
     level: str,
     cases: Mapping[str, list[CaseResult]],
-    rng: np.random.Generator,
 ) -> Setting:
-    measured = [(index, shape) for index, record in enumerate(model["shapes"]) if (shape := _shape(record, cases, rng))]
-    engine = _engine(model, threads, [index for index, _ in measured], rng)
-    shapes = []
-    for place, (_, shape) in enumerate(measured):
-        seconds = None
-        if engine is not None and place in engine.share.layers:
-            seconds = engine.share.layers[place] * float(engine.seconds[0]) / engine.share.nodes[place]
-        shapes.append(Shape(shape.record, shape.dense_s, shape.dense, shape.choices, shape.reasons, seconds))
+    measured = {i: shape for i, record in enumerate(model["shapes"]) if (shape := _shape(record, cases))}
+    engine = _engine(model, threads, measured)
+    shapes = [shape if engine is None else _in_engine(shape, index, engine) for index, shape in measured.items()]
     wholes = _wholes(model["combinations"], shapes, engine) if shapes else ()
     return Setting(threads, level, tuple(shapes), engine, wholes)
 
 
-def _shape(record: Mapping[str, Any], cases: Mapping[str, list[CaseResult]], rng: np.random.Generator) -> Shape | None:
+def _in_engine(shape: Shape, index: int, engine: EngineTime) -> Shape:
+    nodes = engine.share.nodes.get(index, 0)
+    seconds = engine.share.layers[index] * float(engine.seconds[0]) / nodes if nodes else None
+    return replace(shape, engine_s=seconds, engine_nodes=nodes)
+
+
+def _shape(record: Mapping[str, Any], cases: Mapping[str, list[CaseResult]]) -> Shape | None:
     choices, reasons, dense = {}, dict(record["reasons"]), []
     for label, problem in record["problems"].items():
         able = [case for case in cases.get(problem, ()) if _comparable(case)]
@@ -216,14 +224,19 @@ def _shape(record: Mapping[str, Any], cases: Mapping[str, list[CaseResult]], rng
             dense.append(min(rivals, key=_median))
         if rivals and sparse:
             fastest = min(sparse, key=_median)
-            ratios = ratio_of(dense[-1].samples_s, fastest.samples_s, rng)
+            ratios = ratio_of(dense[-1].samples_s, fastest.samples_s, _draws(fastest))
             choices[label] = Choice(label, fastest, dense[-1], ratios)
         else:
             reasons[label] = "not measured yet" if problem not in cases else _failure(cases[problem])
     if not choices:
         return None
-    seconds = middle([median_of(case.samples_s, rng) for case in dense])
+    seconds = middle([median_of(case.samples_s, _draws(case)) for case in dense])
     return Shape(record, seconds, min(dense, key=_median).kernel, choices, reasons)
+
+
+def _draws(case: CaseResult) -> np.random.Generator:
+    """Return a generator that draws the same rounds for all cases that were timed in the same ones."""
+    return np.random.default_rng(crc32(case.group.encode()))
 
 
 def _comparable(case: CaseResult) -> bool:
@@ -239,16 +252,15 @@ def _median(case: CaseResult) -> float:
     return case.median_s if case.median_s is not None else float("inf")
 
 
-def _engine(
-    model: Mapping[str, Any], threads: int, measured: Sequence[int], rng: np.random.Generator
-) -> EngineTime | None:
+def _engine(model: Mapping[str, Any], threads: int, measured: Collection[int]) -> EngineTime | None:
     engine = model["engine"]
     known = engine.get("threads", {}).get(str(threads))
     if not known or "nodes" not in known:
         return None
     visits = known["visits"]
+    rng = np.random.default_rng(0)
     seconds = middle([median_of(samples, rng) for samples in visits])
-    shares = share(known["nodes"], [model["shapes"][index] for index in measured])
+    shares = share(known["nodes"], model["shapes"], measured)
     return EngineTime(engine["version"], seconds, tuple(median(samples) for samples in visits), shares)
 
 

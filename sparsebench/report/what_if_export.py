@@ -39,7 +39,7 @@ def _values(shape: Shape, entry: Mapping[str, Any]) -> tuple[Any, ...]:
         sparsity = None if entry["density"] is None else round(1 - entry["density"], 12)
         empty = (None,) * 7
         return (sparsity, None, shape.dense, dense_s, *empty, shape.engine_s, shape.reasons.get(entry["label"], ""))
-    case, speedup = choice.case, interval(choice.speedup)
+    case, speedup = choice.case, choice.interval
     reached = None if case.nnz is None else case.nnz / (case.M * case.K)
     return (
         round(1 - case.density, 12), reached, choice.dense.kernel, dense_s, case.kernel, dense_s / speedup.estimate,

@@ -7,7 +7,6 @@ from typing import Any, TextIO
 
 from sparsebench.bench.stats import Interval
 from sparsebench.kernel import OURS
-from sparsebench.models.amdahl import interval
 from sparsebench.report import tables_renderer, what_if_export
 from sparsebench.report import what_if_notes as notes
 from sparsebench.report.cells import Cell, Row, Table, mark_best, shortened
@@ -118,7 +117,7 @@ def _layer_labels(shape: Shape) -> tuple[str, str]:
 def _speedup_cell(choice: Choice | None) -> Cell:
     if choice is None:
         return Cell("-", kind="absent")
-    return Cell(number(float(choice.speedup[0])), _spread(interval(choice.speedup)))
+    return Cell(number(float(choice.speedup[0])), _spread(choice.interval))
 
 
 def _best_cells(shape: Shape, best: Choice | None) -> tuple[Cell, Cell]:
@@ -194,10 +193,13 @@ def _engine(model: Mapping[str, Any], setting: Setting, engine: EngineTime) -> T
     said = [f"measured before, between and after the layers: {visits}; shares are those of its profile's nodes"]
     if max(engine.visits) > (1 + _UNSTEADY) * min(engine.visits):
         said.append("these differ by more than 10%: the machine was not the same all the time")
-    lost = [s for s in setting.shapes if s.engine_s is None]
-    if lost:
-        names = shortened(lost[0].record["layers"][0], notes.NAME_WIDTH)
-        said.append(f"{len(lost)} measured shapes were not found among its nodes, first {names}: they count twice")
+    lost = {shape.record["layers"][0]: shape.uses - shape.engine_nodes for shape in setting.shapes}
+    if any(lost.values()):
+        first = shortened(next(name for name, count in lost.items() if count), notes.NAME_WIDTH)
+        said.append(
+            f"{sum(lost.values())} of {setting.layers} measured layers are no nodes of their own in it, of the shape of"
+            f" {first} first: they count twice, as the layer and in what the engine made of them"
+        )
     return Table(
         title=_title(model, setting, f"{duration(total)} in ONNX Runtime {engine.version}"),
         subtitle="where the time of the dense model goes",
