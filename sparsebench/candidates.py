@@ -35,7 +35,7 @@ def keep_fastest(name: str, candidates: Sequence[Candidate], problem: Problem, w
     weights
         What `Kernel.prepare` was given.
     """
-    found = _winners.setdefault(weights, {})
+    found = _winners.setdefault(getattr(weights, "original", None) or weights, {})
     key = (name, problem, threads)
     if key in found and (plan := candidates[found[key]]()) is not None:
         return plan

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sparsebench.bench import machine
-from sparsebench.bench.plan import RunPlan, describe, repeat_plan
+from sparsebench.bench.plan import RunPlan, changed_since, describe, repeat_plan
 from sparsebench.errors import InputError
 from sparsebench.noise import Noise
 from sparsebench.problem import Problem, columns
@@ -67,7 +66,7 @@ def check(
             f"the run in '{folder.path}' is not complete, and what is missing is no pass; finish it with:"
             f" sparsebench run --resume {folder.path}"
         )
-    if confirm and (differing := list(_changed_since(folder.run))):
+    if confirm and (differing := list(changed_since(folder.run))):
         raise InputError(
             f"--confirm measures here and now, but the run in '{folder.path}' is of another {' and '.join(differing)}"
         )
@@ -91,18 +90,6 @@ def check(
 def _is_open(verdict: Verdict, before: Verdict | None) -> bool:
     """Whether more rounds are wanted: one process may be slow for how its memory lies, so two must fall short."""
     return verdict == "undecided" or (verdict == "falls short" and before != "falls short")
-
-
-def _changed_since(run: dict[str, Any]) -> Iterator[str]:
-    """Name what is no longer as it was when a run was made, and would make its rounds others."""
-    # As JSON, which is how the run keeps it.
-    then, now = run["conditions"]["before"], json.loads(json.dumps(machine.conditions()))
-    if machine.key_hash(run["machine"]) != machine.key_hash(machine.machine_key()):
-        yield "machine"
-    if then["build"] != now["build"]:
-        yield "build of the kernels"
-    if then["libraries"] != now["libraries"]:
-        yield "set of library versions"
 
 
 def _measure_again(

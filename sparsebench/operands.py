@@ -44,11 +44,18 @@ class Weights:
         Where W may be non-zero; kernels store these positions, also where a value happens to be 0.
     kept
         What pruning kept of the source's magnitude; None where the mask was drawn or stored.
+    original
+        What these are a copy of, see `apart`; else None.
     """
 
     dense: NDArray[np.float32]
     mask: Mask
     kept: Kept | None = None
+    original: Weights | None = None
+
+    def apart(self) -> Weights:
+        """Return the same W in memory of its own, and what is derived from it, too."""
+        return replace(self, dense=aligned_copy(self.dense), original=self.original or self)
 
     @cached_property
     def csr(self) -> sparse.csr_array:

@@ -141,7 +141,10 @@ def test_an_incomplete_run_is_refused(run: RunFolder) -> None:
             {"conditions": {"before": machine.conditions() | {"build": {"commit": "old"}}}},
             "another build of the kernels",
         ),
-        ({"conditions": {"before": machine.conditions() | {"libraries": {}}}}, "another set of library versions"),
+        (
+            {"conditions": {"before": machine.conditions() | {"libraries": {"numpy": "0.1"}}}},
+            "another set of library versions",
+        ),
     ],
 )
 def test_rounds_of_other_circumstances_are_not_pooled(tmp_path: Path, entries: dict[str, Any], says: str) -> None:

@@ -32,6 +32,13 @@ def test_a_sample_is_long_enough_and_not_much_longer(cost: float) -> None:
     assert calls == 1 or calls * cost < 2e-3 * 13
 
 
+def test_what_disturbs_one_call_does_not_make_samples_short() -> None:
+    clock = Clock(1e-6)
+    seconds, disturbed = clock.seconds, iter([5e-3])
+    clock.seconds = lambda calls, warm_up=0: next(disturbed, 0.0) + seconds(calls, warm_up)  # type: ignore[method-assign]
+    assert calibrate(clock, 2e-3) * clock.cost >= 2e-3
+
+
 def test_steady_contenders_end_the_rounds_early() -> None:
     contenders = [Contender("a", Clock(1e-6, 1e-3)), Contender("b", Clock(2e-6, 1e-3, seed=1))]
     assert measure(contenders, Effort(seconds=60), random.Random(0)) == "precise"

@@ -173,9 +173,16 @@ def test_a_hang_costs_its_case(kernels: dict[str, Kernel]) -> None:
 
 
 def test_cold_weights_rotate_there_too(kernels: dict[str, Kernel]) -> None:
-    cold = group("csr", "far-good-test", problem="matmul:700x900x4:unstructured+0.5:f32;cache=cold")
+    cold = group("csr", "far-good-test", "far-thrifty", problem="matmul:700x900x4:unstructured+0.5:f32;cache=cold")
     (results,) = run([cold], {"matmul": kernels})
+    assert {name: result.error for name, result in results.items()} == dict.fromkeys(results, "")
     assert {result.status for result in results.values()} == {"ok"}
+
+
+def test_a_process_that_dies_when_its_work_is_done_costs_nothing(kernels: dict[str, Kernel]) -> None:
+    groups = [group("csr", "far-die-at-the-end", "far-good-test")] * 2
+    for results in run(groups, {"matmul": kernels}):
+        assert {result.status for result in results.values()} == {"ok"}
 
 
 def test_the_registry_knows_where_a_kernel_is_from() -> None:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sparsebench.baselines import installed
 from sparsebench.candidates import keep_fastest
 from sparsebench.kernel import Kernel, Matrix, Plan, PythonPlan
@@ -38,9 +36,9 @@ class GraphPlan(PythonPlan):
     _target: Matrix | None = None
 
     def bind(self, x: Matrix, out: Matrix) -> None:
-        """Hand x over, and make a full matrix for the result."""
+        """Hand x over, and make a full matrix for the result of what `out` holds."""
         make = _library().Matrix.from_dense
-        self._operands, self._target = (make(x), make(np.zeros(out.shape, np.float32))), out
+        self._operands, self._target = (make(x), make(out)), out
 
     def collect(self) -> None:
         """Put the last call's result where `bind` said; what is not stored is zero."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import importlib
 import os
+from contextlib import suppress
 from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from sparsebench import isa
 from sparsebench.baselines import installed
+from sparsebench.baselines.mkl import library_path
 from sparsebench.candidates import Candidate, keep_fastest
+from sparsebench.errors import UnavailableError
 from sparsebench.kernel import Kernel, Plan, PythonPlan
 
 if TYPE_CHECKING:
@@ -24,15 +26,14 @@ if TYPE_CHECKING:
 @cache
 def _library() -> Any:
     """Return the module; it finds MKL by a variable, where that is not in a folder of the system's."""
-    files = [file for file in metadata.files("mkl") or [] if file.name.startswith("libmkl_rt.so")]
-    if files:
-        os.environ.setdefault("MKL_RT", str(files[0].locate()))
+    with suppress(UnavailableError):
+        os.environ.setdefault("MKL_RT", library_path())
     return importlib.import_module("sparse_dot_mkl")
 
 
 def load(threads: int) -> None:
     """Load MKL on its own threads, Intel's OpenMP, and say how many; like `mkl`, held to AVX2 where all are."""
-    if isa.active() == "v3":
+    if isa.active() in ("v2", "v3"):
         os.environ["MKL_ENABLE_INSTRUCTIONS"] = "AVX2"
     _library().mkl_set_num_threads(threads)
 

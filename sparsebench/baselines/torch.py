@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def library() -> Any:
 @cache
 def load(threads: int) -> object:
     """Import PyTorch, set its threads, and begin inference mode, which lasts as long as what this returns."""
-    if isa.active() == "v3":
+    if isa.active() in ("v2", "v3"):
         os.environ.update(_HELD_TO_AVX2)
     # No compiler processes beside the measured one.
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
@@ -195,35 +195,32 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data)]
     S = torch.sparse_csr_tensor(*parts, size=weights.dense.shape, check_invariants=False)
     nbytes = sum(part.numel() * part.element_size() for part in parts)
-    return _sparse("torch-csr", S, nbytes, "CSR", problem, weights, threads)
+    return keep_fastest("torch-csr", list(_sparse(S, nbytes, "CSR", problem)), problem, weights, threads)
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     torch = library()
-    size = max(square_blocks(problem))
-    matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
-    parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.values)]
-    S = torch.sparse_bsr_tensor(*parts, size=weights.dense.shape, check_invariants=False)
-    return _sparse("torch-bsr", S, matrix.nbytes, f"BSR {size}x{size}", problem, weights, threads)
+    candidates: list[Candidate] = []
+    for size in square_blocks(problem):
+        matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
+        parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.values)]
+        S = torch.sparse_bsr_tensor(*parts, size=weights.dense.shape, check_invariants=False)
+        candidates += _sparse(S, matrix.nbytes, f"BSR {size}x{size}", problem)
+    return keep_fastest("torch-bsr", candidates, problem, weights, threads)
 
 
-def _sparse(name: str, S: Tensor, nbytes: int, form: str, problem: Problem, weights: Weights, threads: int) -> Plan:
+def _sparse(S: Tensor, nbytes: int, form: str, problem: Problem) -> Iterator[Candidate]:
     torch = library()
 
     def plan(compute: Compute, detail: str, layout: Layout = "row", given: Given = _as_they_are) -> Plan:
         return TensorPlan(compute, nbytes, f"{form}, {detail}", layout=layout, given=given)
 
-    candidates: list[Candidate] = [
-        lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm"),
-        lambda: plan(lambda x, out: torch.addmm(out, S, x, beta=0, out=out), "torch.addmm"),
-    ]
+    yield lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm")
+    yield lambda: plan(lambda x, out: torch.addmm(out, S, x, beta=0, out=out), "torch.addmm")
     if "column" in layouts(problem):
-        candidates.append(
-            lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm of X by columns", "column", _transposed)
-        )
+        yield lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm of X by columns", "column", _transposed)
     if problem.N == 1:
-        candidates.append(lambda: plan(lambda x, out: torch.mv(S, x), "torch.mv", given=_flat))
-    return keep_fastest(name, candidates, problem, weights, threads)
+        yield lambda: plan(lambda x, out: torch.mv(S, x), "torch.mv", given=_flat)
 
 
 def pytorch() -> dict[str, Any]:
@@ -242,7 +239,7 @@ KERNELS = [
         "torch-dense", "torch.mm, F.linear, or packed by oneDNN or MKL: the fastest", _any, _prepare_dense, dense=True
     ),
     kernel("torch-csr", "CSR tensor, torch.mm by MKL", _any, _prepare_csr),
-    kernel("torch-bsr", "BSR tensor, torch.mm by MKL, largest square block", supports_square_blocks, _prepare_bsr),
+    kernel("torch-bsr", "BSR tensor, torch.mm by MKL, any square block", supports_square_blocks, _prepare_bsr),
     kernel(
         "torch-bf16",
         "dense in bfloat16, its conversions not timed; no rival of float32",

@@ -19,7 +19,10 @@ from sparsebench.bench import cgroup
 
 PROC = Path("/proc")
 SYS = Path("/sys")
-_LIBRARIES = ("numpy", "scipy", "mkl", "pandas", "threadpoolctl")
+_LIBRARIES = (
+    "numpy", "scipy", "mkl", "pandas", "threadpoolctl", "torch", "onnxruntime", "openvino", "numba", "python-graphblas",
+    "sparse", "sparse_dot_mkl",
+)  # fmt: skip
 
 
 def _text(path: Path) -> str | None:

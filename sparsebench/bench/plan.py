@@ -224,7 +224,8 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
     Raises
     ------
     InputError
-        If the run was begun on another machine, or knows kernels that are not here.
+        If the run was begun on another machine, with another build or other libraries, or knows kernels that are not
+        here.
     """
     then, now = folder.run.get("machine"), json.loads(json.dumps(machine.machine_key()))
     if then != now:
@@ -232,6 +233,11 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
         raise InputError(
             f"the run at '{folder.path}' was begun on another machine (other: {differing}): finish it there, or run"
             " again into another folder"
+        )
+    if changed := list(changed_since(folder.run)):
+        raise InputError(
+            f"the run at '{folder.path}' was begun with another {' and another '.join(changed)}: what is left would not"
+            " be comparable; run again into another folder"
         )
     finished = folder.finished()
     groups = []
@@ -246,6 +252,18 @@ def remaining_plan(folder: RunFolder) -> RunPlan:
             f"the run at '{folder.path}' has kernels that are not known here: {', '.join(sorted(unknown))}"
         )
     return plan
+
+
+def changed_since(run: Mapping[str, Any]) -> Iterator[str]:
+    """Name what is no longer as it was when a run was made, and would make its rounds others."""
+    # As JSON, which is how the run keeps it.
+    then, now = run["conditions"]["before"], json.loads(json.dumps(machine.conditions()))
+    if machine.key_hash(run["machine"]) != machine.key_hash(machine.machine_key()):
+        yield "machine"
+    if then.get("build") != now["build"]:
+        yield "build of the kernels"
+    if any(now["libraries"].get(name) != version for name, version in then["libraries"].items()):
+        yield "set of library versions"
 
 
 def recorded_groups(folder: RunFolder) -> list[Group]:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from io import FileIO
 from itertools import groupby
@@ -27,8 +27,13 @@ from sparsebench.kernel import Kernel
 from sparsebench.results import CaseResult, Status, blank_result
 from sparsebench.suite import Group
 
-# Set by this workplace or a user's shell for other reasons; they make OpenBLAS, and so NumPy and SciPy, slow.
-_DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+# Set by a user's shell for other reasons, they move threads or hold a library to less than this CPU can do.
+_DROPPED = (
+    "OMP_PROC_BIND", "OMP_PLACES", "OMP_THREAD_LIMIT", "GOMP_CPU_AFFINITY", "KMP_AFFINITY",
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "NPY_DISABLE_CPU_FEATURES", "NUMBA_DISABLE_JIT", "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+)  # fmt: skip
 # How long idle threads of OpenMP (GNU's in iterations, Intel's in milliseconds) and OpenBLAS (2^n cycles) spin before
 # they sleep: a millisecond at most. That bridges the gap between two calls of one kernel; by default they would spin
 # for up to 200 ms, on the cores that the next kernel is timed on.
@@ -195,8 +200,9 @@ def worker_process(
             try:
                 yield Worker(process, page, send, receive)
             finally:
-                if process.poll() is None:
-                    process.kill()
+                # With all that it has started: a compiler, say, would go on beside the next worker.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 page.close()
 

@@ -12,7 +12,6 @@ import pickle
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -36,6 +35,10 @@ Message = dict[str, Any]
 
 class RemoteError(RuntimeError):
     """A kernel raised in its process; the message is that of its exception, with the name of its type."""
+
+
+class DeadError(SystemExit):
+    """A process has died; unless it is no longer needed, its worker ends."""
 
 
 class Satellite:
@@ -75,7 +78,7 @@ class Satellite:
         ------
         RemoteError
             If the kernel raises there.
-        SystemExit
+        DeadError
             If the process has died: plans of other kernels died with it, so this one cannot go on either. Its parent
             knows which kernel was in progress, and measures the others again.
         """
@@ -100,10 +103,15 @@ class Satellite:
     def _died(self) -> None:
         code = self._process.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        sys.exit(f"the process of '{self.runtime}' died ({how})")
+        raise DeadError(f"the process of '{self.runtime}' died ({how})")
 
-    def prepare(self, kernel: Kernel, problem: Problem, weights: Any, threads: int) -> RemotePlan:
-        """Have a kernel prepare; its weights are handed over unless they are those of the last one."""
+    def prepare(
+        self, kernel: Kernel, problem: Problem, weights: Any, threads: int, *, apart: bool = False
+    ) -> RemotePlan:
+        """Have a kernel prepare; its weights are handed over unless they are those of the last one.
+
+        `apart` on a copy of them there.
+        """
         if weights is not self._weights:
             buffers: list[pickle.PickleBuffer] = []
             pickled = pickle.dumps(weights, protocol=5, buffer_callback=buffers.append)
@@ -117,6 +125,7 @@ class Satellite:
             kernel=kernel.name,
             problem=str(problem),
             threads=threads,
+            apart=apart,
         )
         return RemotePlan(self, said["plan"], said["layout"], said["packed_bytes"], said["detail"], said["seconds"])
 
@@ -168,21 +177,27 @@ class RemotePlan:
     entry: int = 0
     context: int = 0
     _out: Matrix | None = None
+    _keys: tuple[int, int] = (0, 0)
 
     def bind(self, x: Matrix, out: Matrix) -> None:
         """Fix the operands: x as it was when first seen, and what `out` now holds."""
         self._out = out
-        keys = self.satellite.hand_over(x), self.satellite.hand_over(out, again=True)
-        self.satellite.ask("bind", plan=self.number, x=keys[0], out=keys[1])
+        self._keys = self.satellite.hand_over(x), self.satellite.hand_over(out, again=True)
+        self._bind()
+
+    def _bind(self) -> None:
+        x, out = self._keys
+        self.satellite.ask("bind", plan=self.number, x=x, out=out)
 
     def call(self) -> None:
         """Compute on the bound operands."""
         RemoteTimer([self]).seconds(1)
 
     def spoil(self) -> None:
-        """Hand over what the bound `out` holds by now: poison, say."""
+        """Hand over what the bound `out` holds by now: poison, say; what a plan keeps in its place is made anew."""
         if self._out is not None:
             self.satellite.hand_over(self._out, again=True)
+            self._bind()
 
     def collect(self) -> None:
         """Put the last call's result where `bind` said."""
@@ -224,23 +239,32 @@ class Satellites:
                 satellite.end()
         self._started.clear()
 
-    def prepare(self, kernel: Kernel, problem: Problem, weights: Any, threads: int) -> RemotePlan:
+    def prepare(
+        self, kernel: Kernel, problem: Problem, weights: Any, threads: int, *, apart: bool = False
+    ) -> RemotePlan:
         """Prepare a kernel in the process of its runtime, which is started if it is the first."""
         if kernel.runtime not in self._started:
             self._started[kernel.runtime] = Satellite(kernel.runtime)
-        return self._started[kernel.runtime].prepare(kernel, problem, weights, threads)
+        return self._started[kernel.runtime].prepare(kernel, problem, weights, threads, apart=apart)
 
     def cpu_seconds(self) -> float:
         """CPU seconds of this process and of those that it has started."""
         return time.process_time() + sum(satellite.cpu_seconds() for satellite in self._started.values())
 
     def forget(self) -> None:
-        """Have all processes drop plans and arrays."""
-        for satellite in self._started.values():
-            satellite.forget()
+        """Have all processes drop plans and arrays; one that dies of it has done its work, and is started anew."""
+        for runtime, satellite in list(self._started.items()):
+            try:
+                satellite.forget()
+            except DeadError:
+                del self._started[runtime]
+                satellite.end()
 
     def leave(self) -> dict[str, Message]:
-        """End all processes, and return which libraries each had loaded, by runtime."""
-        libraries = {runtime: satellite.leave() for runtime, satellite in self._started.items()}
-        self._started.clear()
+        """End all processes, and return which libraries each had loaded, by runtime; of one that dies nothing."""
+        libraries = {}
+        for runtime, satellite in self._started.items():
+            with suppress(DeadError):
+                libraries[runtime] = satellite.leave()
+        self.__exit__()
         return libraries

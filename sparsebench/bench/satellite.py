@@ -10,7 +10,7 @@ command                                                           answered by
 ================================================================= ========================================
 ``take_weights``: ``lengths`` of a pickle and its buffers         ``done``
 ``prepare``: ``module``, ``op``, ``kernel``, ``problem``,         ``prepared``: ``plan``, ``seconds``,
-``threads``                                                       ``layout``, ``packed_bytes``, ``detail``
+``threads``, ``apart``: on a copy of the weights                  ``layout``, ``packed_bytes``, ``detail``
 ``array``: ``key``, ``shape``, ``lengths``; new, or what it holds ``done``
 ``bind``: ``plan``, keys ``x`` and ``out``                        ``done``
 ``time``: ``plans``, ``calls``, ``warm_up``                       ``timed``: ``seconds``
@@ -95,8 +95,9 @@ class Satellite:
         module = _module(command["module"], command["threads"])
         kernel = _kernel(module, command["op"], command["kernel"])
         problem = Problem.parse(command["problem"])
+        weights = self._weights.apart() if command["apart"] else self._weights
         start = perf_counter()
-        plan = kernel.prepare(problem, self._weights, command["threads"])
+        plan = kernel.prepare(problem, weights, command["threads"])
         seconds = perf_counter() - start
         number = len(self._plans)
         self._plans[number] = plan

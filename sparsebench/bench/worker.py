@@ -42,7 +42,7 @@ _USUAL_CACHE = 32 << 20
 
 
 def _copies(problem: Problem, plan: Plan) -> int:
-    """How many copies of the packed weights to rotate among: for cold weights, twice the last-level cache."""
+    """How many copies of the weights, as a kernel keeps them, to rotate among: if cold, twice the last-level cache."""
     if problem.cache == "warm":
         return 1
     from sparsebench.bench.machine import cache_sizes
@@ -185,10 +185,12 @@ class GroupRun:
             self.results[name].status = "failed"
             self.results[name].error = f"{stage}: {said}"
 
-    def _plan(self, kernel: Kernel) -> Plan:
-        make = partial(self.satellites.prepare, kernel) if kernel.runtime else kernel.prepare
-        plan: Plan = make(self.problem, self.operands.weights, self.group.threads)
-        return plan
+    def _plan(self, kernel: Kernel, *, apart: bool = False) -> Plan:
+        """Prepare a kernel; `apart` on a copy of W, as it may keep the W that it is given."""
+        weights: Any = self.operands.weights
+        if kernel.runtime:
+            return self.satellites.prepare(kernel, self.problem, weights, self.group.threads, apart=apart)
+        return kernel.prepare(self.problem, weights.apart() if apart else weights, self.group.threads)
 
     def _prepare(self, kernel: Kernel) -> None:
         from sparsebench.bench.remote import RemotePlan
@@ -201,7 +203,7 @@ class GroupRun:
         result.packed_bytes = plan.packed_bytes
         result.detail = plan.detail
         more = _copies(self.problem, plan) - 1
-        self.plans[kernel.name] = [plan, *(self._plan(kernel) for _ in range(more))]
+        self.plans[kernel.name] = [plan, *(self._plan(kernel, apart=True) for _ in range(more))]
 
     def _arrays(self, layout: Layout) -> tuple[Any, Any]:
         """Return X and Y in a layout, the same arrays for every plan that takes it."""

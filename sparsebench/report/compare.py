@@ -123,9 +123,10 @@ def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tu
     if key_hash(base["machine"]) != key_hash(head["machine"]):
         yield "machine", f"{base['machine'].get('model')} and {head['machine'].get('model')}"
     before, after = (run["conditions"]["before"]["libraries"] for run in (base, head))
-    changed = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    # Of a library that one of them did not have they share no case.
+    changed = [name for name in sorted(before.keys() & after.keys()) if before[name] != after[name]]
     if changed:
-        yield "libraries", ", ".join(f"{name} {before.get(name)} and {after.get(name)}" for name in changed)
+        yield "libraries", ", ".join(f"{name} {before[name]} and {after[name]}" for name in changed)
     texts = (base["suites"], head["suites"])
     changed = [name for name in texts[0] if name in texts[1] and texts[0][name] != texts[1][name]]
     if changed:

@@ -49,6 +49,29 @@ def _lie_later(problem, weights, threads):
     return PythonPlan(compute, 1)
 
 
+_seen = set()
+
+
+def _thrifty(problem, weights, threads):
+    """Keeps the W that it is given, and wants no two copies to be the same."""
+    kept = (weights.dense, weights.csr.data)
+    places = {array.ctypes.data for array in kept}
+    if _seen & places:
+        raise ValueError("two copies are the same memory")
+    _seen.update(places)
+    return PythonPlan(lambda x, out: np.matmul(kept[0], x, out=out), kept[0].nbytes)
+
+
+class _Fatal:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at_the_end(problem, weights, threads):
+    fatal = _Fatal()
+    return PythonPlan(lambda x, out: (fatal, np.matmul(weights.dense, x, out=out))[1], 1)
+
+
 def _raise(problem, weights, threads):
     raise MemoryError("no room for this one")
 
@@ -87,3 +110,5 @@ KERNELS = [
 KERNELS += [replace(kernel, name=kernel.name.replace("bad", "far"), runtime="test") for kernel in KERNELS]
 KERNELS += [replace(_kernel(f"far-good-{name}", _good), runtime=name) for name in ("test", "other")]
 KERNELS += [replace(_kernel("far-busy", _busy), runtime="test")]
+KERNELS += [_kernel("thrifty", _thrifty), replace(_kernel("far-thrifty", _thrifty), runtime="test")]
+KERNELS += [replace(_kernel("far-die-at-the-end", _die_at_the_end), runtime="fatal")]
