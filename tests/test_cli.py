@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -295,6 +297,27 @@ def test_a_run_of_another_machine_is_not_gone_on_with(tmp_path: Path) -> None:
     done = sparsebench("run", "--resume", "r", cwd=tmp_path)
     assert done.returncode == 2
     assert "was begun on another machine (other: model)" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda run: run["conditions"]["before"]["build"].update(commit="c0ffee"), "build of the kernels"),
+        (lambda run: run["kernels"]["scipy-csr"].update(version="0.1"), "set of library versions"),
+    ],
+    ids=["build", "library"],
+)
+def test_a_run_is_gone_on_with_by_what_began_it_alone(
+    tmp_path: Path, change: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    made = ("--problem", PROBLEM, "--kernels", "csr,scipy-csr", "--budget", "0.1", "--out", "r", "--quiet")
+    sparsebench("run", *made, cwd=tmp_path)
+    record = json.loads((tmp_path / "r/run.json").read_text())
+    change(record)
+    (tmp_path / "r/run.json").write_text(json.dumps(record))
+    done = sparsebench("run", "--resume", "r", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"was begun with another {what}" in " ".join(done.stderr.split())
 
 
 def test_a_run_says_where_its_time_went(tmp_path: Path) -> None:

@@ -232,6 +232,18 @@ def test_other_circumstances_are_refused_unless_meant(tmp_path: Path, field: str
     assert CliRunner().invoke(app, [*command, "--vary", field]).exit_code == 0
 
 
+def test_versions_count_of_rivals_that_were_measured() -> None:
+    def run(version: str, *kernels: str) -> dict[str, Any]:
+        known = {"torch-csr": {"provider": "torch", "version": version, "missing": None}}
+        known["csr"] = {"provider": "sparsebench", "version": version, "missing": None}
+        return {**RECORD, "kernels": known, "groups": [{**RECORD["groups"][0], "kernels": list(kernels)}]}
+
+    both = run("1", "csr", "torch-csr"), run("2", "csr", "torch-csr")
+    assert list(differences(*both)) == [("libraries", "torch 1 and 2")]
+    assert not list(differences(run("1", "csr"), run("2", "csr")))
+    assert not list(differences(run("1", "csr"), run("2", "csr", "torch-csr")))
+
+
 def test_the_command(tmp_path: Path) -> None:
     base = make_run(tmp_path / "base", {}, seed=1)
     same = make_run(tmp_path / "same", {}, seed=2)

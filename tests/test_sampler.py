@@ -34,7 +34,7 @@ def test_a_sample_is_long_enough_and_not_much_longer(cost: float) -> None:
 
 def test_what_disturbs_one_call_does_not_make_samples_short() -> None:
     clock = Clock(1e-6)
-    seconds, disturbed = clock.seconds, iter([5e-3])
+    seconds, disturbed = clock.seconds, iter([0.2])
     clock.seconds = lambda calls, warm_up=0: next(disturbed, 0.0) + seconds(calls, warm_up)  # type: ignore[method-assign]
     assert calibrate(clock, 2e-3) * clock.cost >= 2e-3
 

@@ -83,7 +83,7 @@ def go_on(path: Path, data: Path | None) -> tuple[Plan, AccuracyFolder]:
     if data is None and record["data"]:
         data = Path(record["data"])
     dataset = datasets.load(loaded.study.data, data)
-    if dataset.digest() != record["data_sha256"]:
+    if dataset.digest() != record.get("data_sha256"):
         raise InputError(
             f"the study at '{path}' was begun on other data than '{dataset.folder or dataset.name}' holds now:"
             " name that by --data, or begin another"
@@ -93,4 +93,6 @@ def go_on(path: Path, data: Path | None) -> tuple[Plan, AccuracyFolder]:
         raise InputError(
             f"the study at '{path}' was begun with another network than '{loaded.study.network}' is now: begin another"
         )
+    if dataset.folder is not None and str(dataset.folder.resolve()) != record["data"]:
+        folder.update(data=str(dataset.folder.resolve()))
     return plan, folder

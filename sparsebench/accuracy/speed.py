@@ -8,6 +8,7 @@ from sparsebench.accuracy.folder import SPEED, WEIGHTS, AccuracyFolder
 from sparsebench.accuracy.plan import Training
 from sparsebench.bench.plan import Request, describe, execute, make_plan, remaining_plan
 from sparsebench.bench.pool import Listener
+from sparsebench.errors import InputError
 from sparsebench.nets.compile import MODES
 from sparsebench.problem import Problem
 from sparsebench.run_folder import RUN, RunFolder
@@ -41,7 +42,7 @@ def measure(
     Raises
     ------
     InputError
-        If the run was begun on another machine.
+        If the run was begun on another machine, or with another build or other libraries.
     WorkerError
         If a process that measures cannot start.
     """
@@ -50,7 +51,10 @@ def measure(
         run = RunFolder.resume(path)
         if run.complete:
             return
-        plan = remaining_plan(run)
+        try:
+            plan = remaining_plan(run)
+        except InputError as error:
+            raise InputError(f"{error}: remove '{path}' and --resume the study, which then times anew") from error
     else:
         problems = tuple(str(problem(training, folder)) for training in chosen(trainings, folder))
         if not problems:

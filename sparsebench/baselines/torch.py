@@ -195,32 +195,46 @@ def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
     parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.data)]
     S = torch.sparse_csr_tensor(*parts, size=weights.dense.shape, check_invariants=False)
     nbytes = sum(part.numel() * part.element_size() for part in parts)
-    return keep_fastest("torch-csr", list(_sparse(S, nbytes, "CSR", problem)), problem, weights, threads)
+    return keep_fastest("torch-csr", list(_sparse(lambda: (S, nbytes), "CSR", problem)), problem, weights, threads)
 
 
 def _prepare_bsr(problem: Problem, weights: Weights, threads: int) -> Plan:
     torch = library()
-    candidates: list[Candidate] = []
-    for size in square_blocks(problem):
+
+    @cache
+    def packed(size: int) -> tuple[Tensor, int]:
         matrix = BlockSparse.pack(weights.dense, weights.mask.allowed, (size, size))
         parts = [torch.from_numpy(part) for part in (matrix.indptr, matrix.indices, matrix.values)]
-        S = torch.sparse_bsr_tensor(*parts, size=weights.dense.shape, check_invariants=False)
-        candidates += _sparse(S, matrix.nbytes, f"BSR {size}x{size}", problem)
+        return torch.sparse_bsr_tensor(*parts, size=weights.dense.shape, check_invariants=False), matrix.nbytes
+
+    candidates: list[Candidate] = []
+    for size in square_blocks(problem):
+        candidates += _sparse(partial(packed, size), f"BSR {size}x{size}", problem)
     return keep_fastest("torch-bsr", candidates, problem, weights, threads)
 
 
-def _sparse(S: Tensor, nbytes: int, form: str, problem: Problem) -> Iterator[Candidate]:
+def _sparse(packed: Callable[[], tuple[Tensor, int]], form: str, problem: Problem) -> Iterator[Candidate]:
+    """Yield the ways to multiply by a sparse tensor, which is packed, with its bytes, when one of them is prepared."""
     torch = library()
 
-    def plan(compute: Compute, detail: str, layout: Layout = "row", given: Given = _as_they_are) -> Plan:
-        return TensorPlan(compute, nbytes, f"{form}, {detail}", layout=layout, given=given)
+    def way(
+        multiply: Callable[[Tensor], Compute],
+        detail: str,
+        layout: Layout = "row",
+        given: Given = _as_they_are,
+    ) -> Candidate:
+        def plan() -> Plan:
+            S, nbytes = packed()
+            return TensorPlan(multiply(S), nbytes, f"{form}, {detail}", layout=layout, given=given)
 
-    yield lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm")
-    yield lambda: plan(lambda x, out: torch.addmm(out, S, x, beta=0, out=out), "torch.addmm")
+        return plan
+
+    yield way(lambda S: lambda x, out: torch.mm(S, x), "torch.mm")
+    yield way(lambda S: lambda x, out: torch.addmm(out, S, x, beta=0, out=out), "torch.addmm")
     if "column" in layouts(problem):
-        yield lambda: plan(lambda x, out: torch.mm(S, x), "torch.mm of X by columns", "column", _transposed)
+        yield way(lambda S: lambda x, out: torch.mm(S, x), "torch.mm of X by columns", "column", _transposed)
     if problem.N == 1:
-        yield lambda: plan(lambda x, out: torch.mv(S, x), "torch.mv", given=_flat)
+        yield way(lambda S: lambda x, out: torch.mv(S, x), "torch.mv", given=_flat)
 
 
 def pytorch() -> dict[str, Any]:

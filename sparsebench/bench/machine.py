@@ -19,10 +19,7 @@ from sparsebench.bench import cgroup
 
 PROC = Path("/proc")
 SYS = Path("/sys")
-_LIBRARIES = (
-    "numpy", "scipy", "mkl", "pandas", "threadpoolctl", "torch", "onnxruntime", "openvino", "numba", "python-graphblas",
-    "sparse", "sparse_dot_mkl",
-)  # fmt: skip
+_LIBRARIES = ("numpy", "scipy", "mkl", "pandas", "threadpoolctl")
 
 
 def _text(path: Path) -> str | None:

@@ -262,7 +262,12 @@ def changed_since(run: Mapping[str, Any]) -> Iterator[str]:
         yield "machine"
     if then.get("build") != now["build"]:
         yield "build of the kernels"
-    if any(now["libraries"].get(name) != version for name, version in then["libraries"].items()):
+    here = {kernel.name: kernel for named in all_kernels().values() for kernel in named.values()}
+    planned = {name for group in run["groups"] for name in group["kernels"]}
+    rivals = [(entry, here[name]) for name, entry in run.get("kernels", {}).items() if name in planned & here.keys()]
+    if then["libraries"] != now["libraries"] or any(
+        (entry["version"], bool(entry["missing"])) != (kernel.version, bool(kernel.missing)) for entry, kernel in rivals
+    ):
         yield "set of library versions"
 
 

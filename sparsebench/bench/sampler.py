@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 # In `quickest`: a plan is out of the race that takes so many times the least; and seconds after which two rounds do.
 _FAR_BEHIND = 1.5
 _LONG_S = 0.25
-# What is so many times as long as a sample is not so for what ran beside it.
-_UNDISTURBED = 50
 
 
 class Clocked(Protocol):
@@ -151,8 +149,8 @@ def calibrate(timer: Clocked, sample_s: float) -> int:
     calls = 1
     while True:
         elapsed = timer.seconds(calls)
-        if sample_s <= elapsed < _UNDISTURBED * sample_s:
-            # Once may have been long because something else ran meanwhile.
+        if sample_s <= elapsed < 1.0:
+            # Once may have been long because something else ran meanwhile; hardly for a second.
             elapsed = min(elapsed, timer.seconds(calls))
         if elapsed >= sample_s or calls >= 1 << 30:
             return calls

@@ -122,7 +122,7 @@ def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tu
     """Yield what makes two runs incomparable: a field of `FIELDS`, and in words how they differ."""
     if key_hash(base["machine"]) != key_hash(head["machine"]):
         yield "machine", f"{base['machine'].get('model')} and {head['machine'].get('model')}"
-    before, after = (run["conditions"]["before"]["libraries"] for run in (base, head))
+    before, after = (run["conditions"]["before"]["libraries"] | dict(_rivals(run)) for run in (base, head))
     # Of a library that one of them did not have they share no case.
     changed = [name for name in sorted(before.keys() & after.keys()) if before[name] != after[name]]
     if changed:
@@ -134,6 +134,14 @@ def differences(base: Mapping[str, Any], head: Mapping[str, Any]) -> Iterator[tu
     levels = [sorted({group["level"] for group in run["groups"]}) for run in (base, head)]
     if levels[0] != levels[1]:
         yield "level", f"{', '.join(levels[0])} and {', '.join(levels[1])}"
+
+
+def _rivals(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the libraries of the kernels that a run was to measure, with their versions."""
+    planned = {name for group in run["groups"] for name in group["kernels"]}
+    for name, entry in run.get("kernels", {}).items():
+        if name in planned and entry["provider"] != OURS and entry["version"]:
+            yield entry["provider"], entry["version"]
 
 
 def compare(
