@@ -78,7 +78,7 @@ class Dataset:
         """Return SHA-256 of all that trainings depend on, as hexadecimal digits."""
         found = hashlib.sha256(repr((self.classes, self.groups, self.x.shape)).encode())
         for array in (self.x, self.y, self.official, self.noise):
-            found.update(np.ascontiguousarray(() if array is None else array))
+            found.update(np.ascontiguousarray(() if array is None else array).data)
         return found.hexdigest()
 
 
