@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from sparsebench.report.loaded import Loaded
 
 _ACROSS = 3
+# Inches that a letter of the legend takes, and its mark with the space between columns.
+_LEGEND_LETTER = 0.068
+_LEGEND_MARK = 0.55
 _GREY = "#595959"
 
 
@@ -120,7 +123,10 @@ def figure(chart: Chart, group: str, looks: Mapping[str, Style]) -> Figure:
     for place in axes.flat:
         handles |= {label: handle for handle, label in zip(*place.get_legend_handles_labels(), strict=True)}
     if handles:
-        drawn.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False)
+        columns = max(1, min(5, int(width / (_LEGEND_LETTER * max(map(len, handles)) + _LEGEND_MARK))))
+        drawn.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+        )
     return drawn
 
 
