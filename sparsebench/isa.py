@@ -86,6 +86,11 @@ def active() -> str:
     return usable[-1]
 
 
+def rivals_at_avx2() -> bool:
+    """Whether the level in use has no AVX-512: libraries that can be held to AVX2 then are, so that like meets like."""
+    return active() in ("v2", "v3")
+
+
 def module(stem: str, level: str | None = None) -> Any:
     """Return ``pyx/<stem>.pyx`` as it was compiled for a level; without one, for the level in use.
 

@@ -55,8 +55,8 @@ def library() -> Any:
     import sparsebench._kernels._mkl as native
 
     native.load(library_path(), "gnu")
-    if isa.active() in ("v2", "v3"):
-        # Like meets like: a comparison at AVX2 holds MKL to it too. It says no where it has nothing to hold back.
+    if isa.rivals_at_avx2():
+        # It says no where it has nothing to hold back.
         native.hold_to_avx2()
     return native
 

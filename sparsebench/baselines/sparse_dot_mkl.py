@@ -33,7 +33,7 @@ def _library() -> Any:
 
 def load(threads: int) -> None:
     """Load MKL on its own threads, Intel's OpenMP, and say how many; like `mkl`, held to AVX2 where all are."""
-    if isa.active() in ("v2", "v3"):
+    if isa.rivals_at_avx2():
         os.environ["MKL_ENABLE_INSTRUCTIONS"] = "AVX2"
     _library().mkl_set_num_threads(threads)
 

@@ -43,7 +43,7 @@ def library() -> Any:
 @cache
 def load(threads: int) -> object:
     """Import PyTorch, set its threads, and begin inference mode, which lasts as long as what this returns."""
-    if isa.active() in ("v2", "v3"):
+    if isa.rivals_at_avx2():
         os.environ.update(_HELD_TO_AVX2)
     # No compiler processes beside the measured one.
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
@@ -185,7 +185,7 @@ def _supports_bf16(problem: Problem) -> str | None:
 
     if not cpu_flags() & _BF16_FLAGS:
         return "this CPU has no bfloat16 instructions (avx512_bf16, amx_bf16 or bf16)"
-    return "bfloat16 needs AVX-512, and this level is held to AVX2" if isa.active() in ("v2", "v3") else None
+    return "bfloat16 needs AVX-512, and this level is held to AVX2" if isa.rivals_at_avx2() else None
 
 
 def _prepare_csr(problem: Problem, weights: Weights, threads: int) -> Plan:
